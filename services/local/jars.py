@@ -1,0 +1,73 @@
+"""Fetches the jars of the local broker, by the lock file beside this module.
+
+Promises: every jar handed out has the SHA-256 that `jgo.lock.toml` gives; a jar that is in the cache is not fetched
+again, so a second start needs no network; two processes may fetch into one cache at the same time. Which host serves
+the jars is up to jgo and its settings file.
+"""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from jgo.config import GlobalSettings
+from jgo.env import LockedDependency, LockFile
+from jgo.maven import MavenContext
+from requests import RequestException
+
+from services.local.broker import BrokerError
+
+LOCK_FILE: Final = Path(__file__).with_name("jgo.lock.toml")
+PARALLEL_FETCHES: Final = 8  # 46 jars, two requests each: the round trips cost more than the bytes
+TIMEOUT_S: Final = 20  # without a byte, per request
+
+
+async def fetch_jars(cache: Path, *, progress: Callable[[int, int], None]) -> list[Path]:
+    """The broker's class path, from `cache`, fetching what is missing there.
+
+    `progress` is called in the event loop with (jars done, jars in all). Raises `BrokerError`.
+    """
+    await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
+    locked = LockFile.load(LOCK_FILE).dependencies
+    progress(0, len(locked))
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(PARALLEL_FETCHES) as pool:
+        fetches = [loop.run_in_executor(pool, _fetch, jar, cache) for jar in locked]
+        try:
+            for done, fetch in enumerate(asyncio.as_completed(fetches), start=1):
+                await fetch
+                progress(done, len(locked))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return [fetch.result() for fetch in fetches]
+
+
+def _fetch(jar: LockedDependency, cache: Path) -> Path:
+    """The jar's file in the cache, fetched if it is missing there or not what the lock says."""
+    wanted = cache / f"{jar.artifactId}-{jar.version}.jar"
+    if wanted.exists() and _sha256(wanted) == jar.sha256:
+        return wanted
+    # Moved in whole and checked: a fetch cut short never looks like a jar.
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as staging:
+        context = MavenContext(
+            repo_cache=Path(staging), remote_repos=GlobalSettings.load().repositories or None, timeout=TIMEOUT_S
+        )
+        artifact = context.project(jar.groupId, jar.artifactId).at_version(jar.version).artifact()
+        try:
+            fetched = artifact.resolve()
+        except (RequestException, RuntimeError) as error:  # jgo raises a bare RuntimeError for "no repository has it"
+            raise BrokerError(
+                f"cannot fetch {wanted.name}: {type(error).__name__}; is the network reachable?"
+            ) from error
+        if _sha256(fetched) != jar.sha256:
+            raise BrokerError(f"{wanted.name} is not the file that {LOCK_FILE.name} names: its SHA-256 differs")
+        fetched.replace(wanted)
+    return wanted
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
