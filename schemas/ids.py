@@ -1,0 +1,21 @@
+"""Identifiers: short codes of printable ASCII.
+
+Codes only, because free text is where personal data hides, and because one spelling must mean one thing: text outside
+ASCII has several (NFC and NFD of "Hồ sơ" are not equal). Names for people live in the reference data.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+# `$` alone would let a trailing newline through in Python's dialect; `(?!\n)` closes that and is valid everywhere.
+CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)"
+EVENT_ID_PATTERN: Final = r"^[!-~]{1,128}$(?!\n)"
+SOURCE_PATTERN: Final = r"^[a-z][a-z0-9+.-]{0,15}:[!-~]{1,160}$(?!\n)"
+
+DossierId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+UnitId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+ProcedureId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+PolicyId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+EventId = Annotated[str, StringConstraints(pattern=EVENT_ID_PATTERN)]
+SourceUri = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN)]

@@ -1,0 +1,113 @@
+"""What is concluded about a dossier: the value of `dossier-states`, keyed by dossier.
+
+All moments are whole microseconds since 1970 in UTC; days are local dates (ISO) in the zone of the dossier's policy.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from schemas.events import Channel, DueCause, Kind, Outcome
+
+
+class Status(StrEnum):
+    """The ten statuses exchanged with the national portal (1 to 10, in this order)."""
+
+    REGISTERED = "registered"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    PROCESSING = "processing"
+    SUPPLEMENT_REQUESTED = "supplement_requested"
+    PAYMENT_REQUESTED = "payment_requested"
+    WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    DELIVERED = "delivered"
+
+
+class Timeliness(StrEnum):
+    """How a dossier stands against its promise. Closed: the first three; open: the next two; either: `undated`."""
+
+    EARLY = "early"
+    ON_TIME = "on_time"
+    OVERDUE = "overdue"
+    WITHIN_DUE = "within_due"
+    PAUSED = "paused"
+    UNDATED = "undated"
+
+
+class AnomalyCode(StrEnum):
+    """Why an event was kept but did not move the dossier."""
+
+    NOT_ALLOWED = "not_allowed"  # the lifecycle has no such step from the status it met
+    FOREIGN_UNIT = "foreign_unit"  # the unit that acted is not the one accountable
+    ID_REUSED = "id_reused"  # the same source and id was sent with other content
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One fact as the history keeps it: what the fold needs and nothing else."""
+
+    at: int
+    kind: Kind
+    identity: str  # 64 bits of BLAKE2b over source and id, in hex
+    unit_id: str
+    due_at: int | None = None
+    procedure_id: str | None = None
+    channel: Channel | None = None
+    policy_id: str | None = None
+    to_unit_id: str | None = None
+    cause: DueCause | None = None
+    outcome: Outcome | None = None
+    retracts: str | None = None  # the identity that is taken back
+
+
+class Flow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One count on one day: the dossier adds one to `counter` of `unit_id` on `day`."""
+
+    day: str
+    unit_id: str
+    counter: str
+
+
+class Anomaly(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An event that was kept but changed nothing."""
+
+    identity: str
+    kind: Kind
+    code: AnomalyCode
+    status: Status | None  # the status it met
+
+
+NO_HISTORY: Final = msgspec.Raw(b"[]")
+
+
+class Dossier(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+    """The state after folding `history`. `history` stays encoded: it is read again only when the past changes."""
+
+    id: str
+    offset: int = -1  # of the last record that concerned this dossier
+    policy_id: str = ""
+    status: Status | None = None  # None: only events that say nothing yet, such as a retraction that came first
+    unit_id: str | None = None  # the unit accountable
+    procedure_id: str | None = None
+    channel: Channel | None = None
+    registered_at: int | None = None
+    accepted_at: int | None = None
+    due_original: int | None = None
+    due_at: int | None = None  # the promise in force
+    due_cause: DueCause | None = None  # why it last changed by letter
+    due_soon_at: int | None = None  # open: from this moment on it is due soon
+    closes_at: int | None = None  # open: after this moment it is overdue
+    paused_at: int | None = None
+    finished_at: int | None = None
+    first_finished_at: int | None = None  # kept when a reopening clears `finished_at`
+    delivered_at: int | None = None
+    ended_at: int | None = None  # closed: when the clock stopped
+    outcome: str | None = None
+    timeliness: Timeliness | None = None  # closed only: an open dossier's depends on the clock
+    flows: list[Flow] = []
+    anomalies: list[Anomaly] = []
+    last_at: int = 0  # place of the last folded entry: (last_at, last_rank)
+    last_rank: int = -1
+    history: msgspec.Raw = NO_HISTORY

@@ -1,0 +1,101 @@
+"""The counters: what is counted, and the values of `unit-tallies` and `unit-counters`.
+
+Stock is counted at an instant, flow per local day. The identities of report form II.06a hold for every unit and day:
+opening + received + transferred in + reopened = resolved + transferred out + open (without the registered), and
+resolved = early + on time + overdue + undated. Partial tallies are absolute values of one partition with the offset
+they include, so late or repeated messages are harmless: a reader keeps the latest per key and sums over partitions.
+"""
+
+from typing import Final
+
+import msgspec
+
+from schemas.events import Channel
+from schemas.state import Timeliness
+
+OPEN_REGISTERED: Final = "open_registered"
+OPEN_WITHIN_DUE: Final = "open_within_due"  # and not yet due soon
+OPEN_DUE_SOON: Final = "open_due_soon"
+OPEN_OVERDUE: Final = "open_overdue"
+OPEN_PAUSED: Final = "open_paused"
+OPEN_UNDATED: Final = "open_undated"
+STOCK: Final = (OPEN_REGISTERED, OPEN_WITHIN_DUE, OPEN_DUE_SOON, OPEN_OVERDUE, OPEN_PAUSED, OPEN_UNDATED)
+OPEN_ACCEPTED: Final = STOCK[1:]  # what the report form calls "in progress"
+
+RECEIVED: Final = {channel: f"received_{channel.value}" for channel in Channel}
+RESOLVED: Final = {
+    Timeliness.EARLY: "resolved_early",
+    Timeliness.ON_TIME: "resolved_on_time",
+    Timeliness.OVERDUE: "resolved_overdue",
+    Timeliness.UNDATED: "resolved_undated",
+}
+OUTCOMES: Final = ("granted", "rejected", "returned", "withdrawn", "stopped")
+OUTCOME: Final = {outcome: f"outcome_{outcome}" for outcome in OUTCOMES}  # the same dossiers as RESOLVED, split again
+REFUSED: Final = "refused"  # at the counter: never received
+WITHDRAWN: Final = "withdrawn"  # before acceptance: never received
+TRANSFERRED_IN: Final = "transferred_in"
+TRANSFERRED_OUT: Final = "transferred_out"
+REOPENED: Final = "reopened"
+FLOW: Final = (
+    *RECEIVED.values(),
+    *RESOLVED.values(),
+    *OUTCOME.values(),
+    REFUSED,
+    WITHDRAWN,
+    TRANSFERRED_IN,
+    TRANSFERRED_OUT,
+    REOPENED,
+)
+
+Counts = dict[str, int]  # counter to count; a counter that is zero may be absent
+
+
+class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+    """One partition's share of a unit's counters: stock when `day` is None, else the flow of that local day.
+
+    Key: `{unit_id}/{partition}` or `{unit_id}/{partition}/{day}`.
+    """
+
+    unit_id: str
+    partition: int
+    offset: int  # the next offset of `dossier-events`: everything below it is counted
+    as_of: int  # microseconds: the instant at which open dossiers were placed
+    counts: Counts
+    day: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The topic key of this tally."""
+        return tally_key(unit_id=self.unit_id, partition=self.partition, day=self.day)
+
+
+class Progress(msgspec.Struct, gc=False, kw_only=True):
+    """A partition's heartbeat on `unit-tallies`: how far its counters reach, also when none moved."""
+
+    partition: int
+    offset: int
+    as_of: int
+    dossiers: int
+    anomalies: int
+    parked: int  # dead letters since the shard was opened
+
+
+class UnitCounters(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+    """A unit's totals over all partitions: the value of `unit-counters`, key the unit."""
+
+    unit_id: str
+    version: int  # sum of included offsets: grows with every change
+    as_of: int  # the oldest share
+    stock: Counts
+    total: Counts  # flow since the first day
+    years: dict[str, Counts] = {}  # flow per calendar year
+
+
+def tally_key(*, unit_id: str, partition: int, day: str | None = None) -> str:
+    """`unit/partition` for stock, `unit/partition/day` for flow; unit ids hold no slash."""
+    return f"{unit_id}/{partition}" if day is None else f"{unit_id}/{partition}/{day}"
+
+
+def progress_key(partition: int) -> str:
+    """The key of a partition's heartbeat; no unit is named by the empty text."""
+    return f"/{partition}"
