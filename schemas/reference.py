@@ -27,7 +27,7 @@ ZoneName = Annotated[str, AfterValidator(_check_zone)]
 class Unit(BaseModel):
     """A unit that is accountable for dossiers, or a place above such units."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
     id: UnitId
     name_vi: str
@@ -54,7 +54,7 @@ class Resume(StrEnum):
 class PolicyRecord(BaseModel):
     """A versioned rule set: an id never changes its meaning; a changed rule is a new id."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
     id: PolicyId
     zone: ZoneName
