@@ -139,7 +139,8 @@ async def start_broker(*, data_dir: Path, jars: Sequence[Path], port: int, contr
         os.pathsep.join(map(str, jars)),
     ]
     if not (data_dir / "logs" / "meta.properties").exists():  # written last by the formatter
-        tool = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(config))
+        # "=": an identifier may begin with a dash
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}", "--config", str(config))
         if await _end_of(_spawn([*java, *tool], log)) != 0:
             raise BrokerError(f"{data_dir} cannot be formatted; {log} ends with:\n{_tail(log)}")
     broker = Broker(port=port, log=log, process=_spawn([*java, "kafka.Kafka", str(config)], log))
