@@ -1,0 +1,1 @@
+"""The core: what "early", "overdue" or "paused" means is decided here only. No I/O, no clock, no logging."""

@@ -1,0 +1,147 @@
+"""Counters, derived from states and never stored as increments: a dossier moves between counts, and can be recounted.
+
+Flow counts come from `Dossier.flows`; the stock bucket of an open dossier depends on the clock, so time is an argument
+and `DueIndex` knows which dossier the clock moves next.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from schemas.state import Dossier, Flow
+from schemas.tallies import (
+    OPEN_DUE_SOON,
+    OPEN_OVERDUE,
+    OPEN_PAUSED,
+    OPEN_REGISTERED,
+    OPEN_UNDATED,
+    OPEN_WITHIN_DUE,
+    Counts,
+)
+
+
+class Standing(NamedTuple):
+    """Where an open dossier is counted, and until when the clock alone leaves it there."""
+
+    bucket: str | None  # None: closed, or nothing known yet
+    until: int | None  # the first moment at which it counts elsewhere; None: only an event moves it
+
+
+NOWHERE = Standing(None, None)
+
+
+def standing(dossier: Dossier, as_of: int) -> Standing:
+    """The stock bucket at `as_of`; the limits were set by the policy when the promise was made."""
+    if dossier.status is None or dossier.ended_at is not None:
+        return NOWHERE
+    if dossier.accepted_at is None:
+        return Standing(OPEN_REGISTERED, None)
+    if dossier.paused_at is not None:
+        return Standing(OPEN_PAUSED, None)
+    if dossier.closes_at is None or dossier.due_soon_at is None:
+        return Standing(OPEN_UNDATED, None)
+    if as_of > dossier.closes_at:
+        return Standing(OPEN_OVERDUE, None)
+    if as_of >= dossier.due_soon_at:
+        return Standing(OPEN_DUE_SOON, dossier.closes_at + 1)
+    return Standing(OPEN_WITHIN_DUE, dossier.due_soon_at)
+
+
+class Footprint(NamedTuple):
+    """All that a dossier adds to the counters. `flows` may grow behind our back: only the first `flow_count` count."""
+
+    unit_id: str
+    bucket: str | None
+    flows: list[Flow]
+    flow_count: int
+
+
+def footprint(dossier: Dossier, bucket: str | None) -> Footprint:
+    """What `dossier` adds now; `bucket` is its standing's."""
+    return Footprint(dossier.unit_id or "", bucket, dossier.flows, len(dossier.flows))
+
+
+class TallyBook:
+    """The counters of one partition, and which of them moved since they were last taken."""
+
+    def __init__(self) -> None:
+        self.stock: dict[str, Counts] = {}
+        self.flow: dict[tuple[str, str], Counts] = {}  # (unit, day)
+        self.moved_stock: set[str] = set()
+        self.moved_flow: set[tuple[str, str]] = set()
+
+    def move(self, before: Footprint | None, after: Footprint) -> None:
+        """Take a dossier out of where it was counted and count it where it is now."""
+        if before is None:
+            self._add_stock(after.unit_id, after.bucket, 1)
+            self._add_flows(after.flows, 1)
+            return
+        if (before.unit_id, before.bucket) != (after.unit_id, after.bucket):
+            self._add_stock(before.unit_id, before.bucket, -1)
+            self._add_stock(after.unit_id, after.bucket, 1)
+        if before.flows is after.flows:  # the fold only went on
+            self._add_flows(after.flows[before.flow_count :], 1)
+        else:
+            self._add_flows(before.flows[: before.flow_count], -1)
+            self._add_flows(after.flows, 1)
+
+    def take_moved(self) -> tuple[set[str], set[tuple[str, str]]]:
+        """Units whose stock and (unit, day) pairs whose flow moved since the last call."""
+        moved = self.moved_stock, self.moved_flow
+        self.moved_stock, self.moved_flow = set(), set()
+        return moved
+
+    def _add_stock(self, unit_id: str, bucket: str | None, count: int) -> None:
+        if bucket is None:
+            return
+        counts = self.stock.setdefault(unit_id, {})
+        counts[bucket] = counts.get(bucket, 0) + count
+        self.moved_stock.add(unit_id)
+
+    def _add_flows(self, flows: Iterable[Flow], count: int) -> None:
+        for flow in flows:
+            key = flow.unit_id, flow.day
+            counts = self.flow.setdefault(key, {})
+            counts[flow.counter] = counts.get(flow.counter, 0) + count
+            self.moved_flow.add(key)
+
+
+class DueIndex:
+    """When the clock will move which dossier. Entries outlive a changed promise; who pops one looks again."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+
+    def add(self, until: int | None, dossier_id: str) -> None:
+        """Remember that `dossier_id` counts elsewhere from `until` on."""
+        if until is not None:
+            heappush(self._heap, (until, dossier_id))
+
+    def pop_passed(self, as_of: int) -> list[str]:
+        """Dossiers whose moment has come, each once; the caller places them anew."""
+        passed: dict[str, None] = {}
+        while self._heap and self._heap[0][0] <= as_of:
+            passed[heappop(self._heap)[1]] = None
+        return list(passed)
+
+
+def recount(dossiers: Iterable[Dossier], as_of: int) -> TallyBook:
+    """The counters from nothing but states: what the moving counters must equal."""
+    book = TallyBook()
+    for dossier in dossiers:
+        book.move(None, footprint(dossier, standing(dossier, as_of).bucket))
+    return book
+
+
+def without_zeros(counts: Counts) -> Counts:
+    """Counts as they are published: a counter that came back to zero is absent."""
+    return {counter: count for counter, count in counts.items() if count}
+
+
+def add_counts(shares: Iterable[Counts]) -> Counts:
+    """The sum of several shares, counter by counter."""
+    total: Counter[str] = Counter()
+    for share in shares:
+        total.update(share)
+    return dict(total)
