@@ -1,0 +1,86 @@
+"""What every HTTP process shares: health and metrics routes, and serving until told to stop (errors: problems.py).
+
+Promises: a taken port is a `SettingsError` that names the setting; a stop finishes the requests in flight.
+"""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from schemas.errors import SettingsError
+
+STOP_S_MAX: Final = 10  # for requests in flight; orchestrators kill after 30 s
+Check = Callable[[], Awaitable[str]]  # answers the empty text when all is well, else what is missing and what to do
+
+
+def add_health(app: FastAPI, *, checks: Mapping[str, Check], registry: CollectorRegistry) -> None:
+    """Add /livez (this process answers), /readyz (503 unless every check is well) and /metrics."""
+
+    @app.get("/livez", tags=["operator"], operation_id="livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operator"], operation_id="readyz", responses={503: {"description": "Not ready."}})
+    async def readyz() -> Response:
+        found = {name: await check() for name, check in checks.items()}
+        body = {"status": "not ready" if any(found.values()) else "ok"}
+        body |= {name: text or "ok" for name, text in found.items()}
+        return Response(msgspec.json.encode(body), 503 if any(found.values()) else 200, media_type="application/json")
+
+    @app.get("/metrics", tags=["operator"], operation_id="metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; one process shares it among all it serves. Main thread only."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve(app: FastAPI, *, host: str, port: int, setting: str, stop: asyncio.Event) -> None:
+    """Serve `app` until `stop`, then refuse new connections and finish the requests in flight.
+
+    `setting` is the variable to name in the `SettingsError` when `port` is taken. A handler that never ends by itself,
+    such as an event stream, watches `stop` too, or is cancelled after STOP_S_MAX.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(f"port {port} on {host} is taken; set {setting}") from error
+        raise SettingsError(f"{host}:{port} cannot be listened on; set {setting} or HOSO_HOST") from error
+    server = _Server(
+        uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=STOP_S_MAX)
+    )
+
+    async def leave() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    leaving = asyncio.create_task(leave())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        leaving.cancel()
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers, which would end the process before it has cleaned up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
