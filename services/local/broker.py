@@ -32,7 +32,10 @@ LOG_LINES_IN_ERROR: Final = 20
 
 JVM_FLAGS: Final = (
     "-Xmx512m",
-    "-Xms128m",
+    # Measured on two cores, four million records of 300 bytes in transactions: 394,000-544,000 records/s in 321 MB,
+    # against 238,000-423,000 in 514 MB with Java's defaults, which spend a core on compiling. A start is 0.5 s shorter.
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",  # no file in /tmp
     "-Djava.awt.headless=true",
     "--enable-native-access=ALL-UNNAMED",  # zstd and snappy load native code; without this Java warns

@@ -10,6 +10,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -28,33 +29,35 @@ TIMEOUT_S: Final = 20  # without a byte, per request
 async def fetch_jars(cache: Path, *, progress: Callable[[int, int], None]) -> list[Path]:
     """The broker's class path, from `cache`, fetching what is missing there.
 
-    `progress` is called in the event loop with (jars done, jars in all). Raises `BrokerError`.
+    `progress` is called in the event loop with (jars done, jars in all). Raises `BrokerError` when a jar cannot be had.
     """
-    await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
     locked = LockFile.load(LOCK_FILE).dependencies
-    progress(0, len(locked))
+    remote_repos = GlobalSettings.load().repositories or None  # None: jgo's own default
+    pool = ThreadPoolExecutor(PARALLEL_FETCHES)
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(PARALLEL_FETCHES) as pool:
-        fetches = [loop.run_in_executor(pool, _fetch, jar, cache) for jar in locked]
-        try:
-            for done, fetch in enumerate(asyncio.as_completed(fetches), start=1):
-                await fetch
-                progress(done, len(locked))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    return [fetch.result() for fetch in fetches]
+    done = count(1)
+
+    async def fetch(jar: LockedDependency) -> Path:
+        path = await loop.run_in_executor(pool, _fetch, jar, cache, remote_repos)
+        progress(next(done), len(locked))
+        return path
+
+    progress(0, len(locked))
+    try:
+        return await asyncio.gather(*map(fetch, locked))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetch(jar: LockedDependency, cache: Path) -> Path:
+def _fetch(jar: LockedDependency, cache: Path, remote_repos: dict[str, str] | None) -> Path:
     """The jar's file in the cache, fetched if it is missing there or not what the lock says."""
     wanted = cache / f"{jar.artifactId}-{jar.version}.jar"
     if wanted.exists() and _sha256(wanted) == jar.sha256:
         return wanted
+    cache.mkdir(parents=True, exist_ok=True)
     # Moved in whole and checked: a fetch cut short never looks like a jar.
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as staging:
-        context = MavenContext(
-            repo_cache=Path(staging), remote_repos=GlobalSettings.load().repositories or None, timeout=TIMEOUT_S
-        )
+        context = MavenContext(repo_cache=Path(staging), remote_repos=remote_repos, timeout=TIMEOUT_S)
         artifact = context.project(jar.groupId, jar.artifactId).at_version(jar.version).artifact()
         try:
             fetched = artifact.resolve()
