@@ -1,9 +1,9 @@
 """The fold: a set of facts in, a dossier's state out.
 
 `fold(history)` sorts the set by (`at`, lifecycle rank, identity), so the result does not depend on the order of
-arrival and a repeat changes nothing. `append` is the same fold for the usual case, a fact newer than all others, without
-reading the history again; any other fact folds the whole history anew. A retraction removes what it cites, also when
-it comes first.
+arrival and a repeat changes nothing. `append` is the same fold for the usual case, a fact newer than all others,
+without reading the history again; any other fact folds the whole history anew. A retraction removes what it cites,
+also when it comes first.
 """
 
 from collections.abc import Iterable, Mapping

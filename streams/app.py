@@ -1,0 +1,118 @@
+"""The worker: the one place where a Faust app is made.
+
+Faust gives membership, assignment, back-pressure, timers and the web page; the event topic is read in slices, each one
+transaction (ADR 0002), and Faust commits no offset for it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+import structlog
+from faust.types import TP
+
+from schemas import topics
+from schemas.reference import read_policies
+from schemas.settings import Settings
+from streams.domain.deadline import Rulebook
+from streams.domain.dossier import micros
+from streams.kafka import FETCH_BYTES, ReadCommittedTransport
+from streams.shards import Shards
+from streams.slices import Slice, SliceScheduler, SliceSchema
+from streams.totals import TotalsPublisher
+
+log = structlog.get_logger()
+
+RECORDS_MAX: Final = 20_000  # of one fetch over all partitions
+SLICES_WAITING_MAX: Final = 16  # counts slices, not events: more would only be memory
+
+
+def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
+    """A worker that has not started: `faust.Worker` runs it."""
+    names = settings.topics
+    app = faust.App(
+        settings.group,
+        broker=f"kafka://{settings.bootstrap.replace(',', ';')}",
+        store="memory://",
+        datadir=str(_datadir(settings)),
+        cython_optimizations=True,
+        ConsumerScheduler=SliceScheduler.of(settings.slice_events_max),
+        stream_buffer_maxsize=SLICES_WAITING_MAX,
+        stream_wait_empty=False,  # a slice in hand waits for the assignment; waiting for it here would lock both
+        broker_max_poll_records=RECORDS_MAX,
+        consumer_max_fetch_size=FETCH_BYTES,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_request_timeout=settings.session_timeout_s + 2,  # Faust demands more than the session
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        table_standby_replicas=0,  # no tables
+        topic_disable_leader=True,
+        topic_allow_declare=False,  # `hoso migrate` makes topics, with their settings
+        producer_acks=-1,
+        web_enabled=True,
+        web_bind=settings.host,
+        web_port=settings.worker_port,
+        web_host=settings.host,
+        autodiscover=False,
+    )
+    app.transport = ReadCommittedTransport(app.conf.broker_consumer, app)
+
+    async def seek(tp: TP, offset: int) -> None:
+        await app.consumer.seek(tp, offset)
+
+    rules = Rulebook.of(read_policies(settings.policies_file), default=settings.policy)
+    shards = Shards(settings=settings, rules=rules, now=lambda: micros(now()), seek=seek)
+    counters = app.topic(names[topics.COUNTERS], key_serializer="raw", value_serializer="raw")
+
+    async def send(key: bytes, value: bytes) -> None:
+        await (await counters.send(key=key, value=value))
+
+    totals = TotalsPublisher(send)
+    events = app.topic(names[topics.EVENTS], schema=SliceSchema(), acks=False)
+    tallies = app.topic(names[topics.TALLIES], schema=SliceSchema(), acks=False)
+
+    @app.agent(events, name="dossiers")
+    async def fold_events(stream: Any) -> None:
+        async for slice_ in _slices(stream):
+            await shards.take(slice_)
+
+    @app.agent(tallies, name="totals")
+    async def merge_tallies(stream: Any) -> None:
+        async for slice_ in _slices(stream):
+            totals.take(slice_)
+
+    @app.timer(interval=settings.tick_s)
+    async def tick() -> None:
+        if not app.rebalancing:
+            await shards.tick()
+            await totals.publish()
+
+    @app.on_partitions_revoked.connect
+    async def on_revoked(*_: Any, **__: Any) -> None:
+        await shards.revoke()
+
+    @app.on_partitions_assigned.connect
+    async def on_assigned(_: Any, assigned: set[TP], **__: Any) -> None:
+        shards.assign(assigned)
+
+    @app.page("/readyz")
+    async def ready(web: Any, _: Any) -> Any:
+        open_ = {str(shard.partition): shard.next for shard in shards}
+        return web.json({"ready": bool(open_), "partitions": open_})
+
+    return app
+
+
+async def _slices(stream: Any) -> Any:
+    async for event in stream.events():
+        message = event.message
+        yield Slice(message.topic, message.partition, message.value)
+
+
+def _datadir(settings: Settings) -> Path:
+    """Faust wants a folder of its own for each worker, made beforehand, though nothing of ours is kept there."""
+    folder = settings.var / "worker" / str(settings.worker_port)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,134 @@
+"""Talking to Kafka beside Faust: reading a partition from its beginning, probing it, and transactional producers.
+
+Every reader is `read_committed`: what a transaction took back was never said.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.partitioner import murmur2
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+
+from streams.slices import Record
+
+FETCH_BYTES: Final = 4 * 1024 * 1024
+BATCH_BYTES: Final = 512 * 1024  # well below the broker's 1 MiB limit for one batch
+REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
+PROBE_S_MAX: Final = 10.0
+
+Message = tuple[bytes, bytes | None, Sequence[tuple[str, bytes]]]  # key, value, headers
+
+
+class _ReadCommittedThread(AIOKafkaConsumerThread):
+    """Faust sets the isolation level only in its own `exactly_once` mode, which we do not use (ADR 0002)."""
+
+    def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
+class _ReadCommittedConsumer(Consumer):
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class ReadCommittedTransport(Transport):
+    """Faust's transport, reading committed records only."""
+
+    Consumer = _ReadCommittedConsumer
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that Kafka's default partitioner chooses for a key."""
+    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+class Log:
+    """Reads partitions by hand, outside any group's assignment."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def read_to_end(self, topic: str, partition: int) -> AsyncIterator[list[Record]]:
+        """All committed records up to the end that stood when the reading began.
+
+        Ends by position, not by the last record's offset: the log may end in commit markers.
+        """
+        tp = TopicPartition(topic, partition)
+        async with self._consumer() as consumer:
+            consumer.assign([tp])
+            end = (await consumer.end_offsets([tp]))[tp]
+            await consumer.seek_to_beginning(tp)
+            while await consumer.position(tp) < end:
+                fetched = await consumer.getmany(tp, timeout_ms=200)
+                if records := fetched.get(tp):
+                    yield records
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The next offset of a partition."""
+        tp = TopicPartition(topic, partition)
+        async with self._consumer() as consumer:
+            return int((await consumer.end_offsets([tp]))[tp])
+
+    async def first_offset_from(self, topic: str, partition: int, offset: int) -> int | None:
+        """The offset of the first record at or after `offset`; None when none comes within the limit."""
+        tp = TopicPartition(topic, partition)
+        async with self._consumer() as consumer:
+            consumer.assign([tp])
+            start = (await consumer.beginning_offsets([tp]))[tp]
+            consumer.seek(tp, max(start, offset))
+            fetched = await consumer.getmany(tp, timeout_ms=int(PROBE_S_MAX * 1000), max_records=1)
+            return fetched[tp][0].offset if fetched.get(tp) else None
+
+    async def committed(self, group: str, topic: str, partition: int) -> int:
+        """Where the group goes on; the log's beginning when it never committed (or its offsets expired)."""
+        tp = TopicPartition(topic, partition)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            found = (await admin.list_consumer_group_offsets(group, partitions=[tp])).get(tp)
+        finally:
+            await admin.close()
+        if found is not None and found.offset >= 0:
+            return int(found.offset)
+        async with self._consumer() as consumer:
+            return int((await consumer.beginning_offsets([tp]))[tp])
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+
+
+def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaProducer:
+    """A producer whose start fences every earlier one of the same id."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        transactional_id=transactional_id,
+        acks="all",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=REQUEST_BYTES_MAX,
+    )
+
+
+async def send_all(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]) -> None:
+    """Write messages in as few batches as fit and await each acknowledgement."""
+    acknowledgements = []
+    batch = producer.create_batch()
+    for key, value, headers in messages:
+        if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None, headers=headers)
+    batch.close()
+    acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*acknowledgements)

@@ -1,0 +1,165 @@
+"""The books of one partition: states, counters, due times. Pure: records and a time in, what must be published out.
+
+`fold` and `advance` promise that the counters always equal `recount(states)` at `as_of`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from schemas.codec import Event, decode_record
+from schemas.errors import ContractError, Flaw, Reason
+from schemas.state import Dossier
+from schemas.tallies import Progress, Tally, progress_key
+from streams.domain.deadline import Rulebook
+from streams.domain.dossier import append, entry_of
+from streams.domain.tally import NOWHERE, DueIndex, Footprint, Standing, TallyBook, footprint, standing, without_zeros
+from streams.slices import Record
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Dossier)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one slice or tick changed, encoded: the content of one transaction."""
+
+    states: list[tuple[bytes, bytes]] = field(default_factory=list)
+    tallies: list[tuple[str, bytes, bytes]] = field(default_factory=list)  # unit (decides the partition), key, value
+    parked: list[tuple[Record, ContractError]] = field(default_factory=list)
+    next_offset: int | None = None  # None: nothing was read
+
+
+def read_records(records: Iterable[Record]) -> list[Event | ContractError]:
+    """Decode a slice; what is no event stands as its error."""
+    found: list[Event | ContractError] = []
+    for record in records:
+        try:
+            found.append(decode_record(key=record.key, value=record.value, headers=record.headers))
+        except ContractError as error:
+            found.append(error)
+    return found
+
+
+def units_named(read: Iterable[Event | ContractError]) -> set[str]:
+    """Every unit that these events name."""
+    units: set[str] = set()
+    for event in read:
+        if isinstance(event, Event):
+            units.add(event.data.unit_id)
+            if event.data.to_unit_id is not None:
+                units.add(event.data.to_unit_id)
+    return units
+
+
+class Ledger:
+    """States by dossier, their counters and due index. `as_of` never goes back, whatever the clock does."""
+
+    def __init__(self, *, partition: int, rules: Rulebook) -> None:
+        self.partition = partition
+        self.as_of = 0
+        self.states: dict[str, Dossier] = {}
+        self.book = TallyBook()
+        self.parked = 0
+        self._rules = rules
+        self._index = DueIndex()
+        self._anomalies = 0
+
+    def load(self, values: Iterable[bytes], as_of: int) -> None:
+        """Take over states that were read back; all stock counts as moved, because the clock went on meanwhile."""
+        self.as_of = max(self.as_of, as_of)
+        for value in values:
+            dossier = _DECODER.decode(value)
+            dossier.history = dossier.history.copy()  # a view would keep the whole message in memory
+            self.states[dossier.id] = dossier
+            at = standing(dossier, self.as_of)
+            self.book.move(None, footprint(dossier, at.bucket))
+            self._index.add(at.until, dossier.id)
+            self._anomalies += len(dossier.anomalies)
+        self.book.moved_flow.clear()
+
+    def fold(
+        self, records: list[Record], read: list[Event | ContractError], *, units: frozenset[str], as_of: int
+    ) -> Changes:
+        """Fold a slice. A record that is no event, or names what is not known, is parked and changes nothing."""
+        self.advance(as_of)
+        changes = Changes(next_offset=records[-1].offset + 1)
+        touched: dict[str, tuple[Standing, Footprint | None]] = {}
+        for record, event in zip(records, read, strict=True):
+            error = event if isinstance(event, ContractError) else self._unknown(event, units)
+            if error is not None:
+                changes.parked.append((record, error))
+                continue
+            assert isinstance(event, Event)
+            self._apply(event, record.offset, touched)
+        self.parked += len(changes.parked)
+        for dossier_id, (was, before) in touched.items():
+            dossier = self.states[dossier_id]
+            now = standing(dossier, self.as_of)
+            self.book.move(before, footprint(dossier, now.bucket))
+            if now.until != was.until:
+                self._index.add(now.until, dossier_id)
+            changes.states.append((dossier_id.encode(), _ENCODER.encode(dossier)))
+        self.publish(changes, next_offset=records[-1].offset + 1)
+        return changes
+
+    def advance(self, as_of: int) -> None:
+        """Let the clock alone move what it moves."""
+        was, self.as_of = self.as_of, max(self.as_of, as_of)
+        for dossier_id in self._index.pop_passed(self.as_of):
+            dossier = self.states[dossier_id]
+            now = standing(dossier, self.as_of)
+            self.book.move(footprint(dossier, standing(dossier, was).bucket), footprint(dossier, now.bucket))
+            self._index.add(now.until, dossier_id)
+
+    def publish(self, changes: Changes, *, next_offset: int) -> None:
+        """Add the counters that moved, as absolute values, and the heartbeat."""
+        stock, flow = self.book.take_moved()
+        common: dict[str, Any] = {"partition": self.partition, "offset": next_offset, "as_of": self.as_of}
+        tallies = [Tally(unit_id=unit, counts=without_zeros(self.book.stock[unit]), **common) for unit in stock] + [
+            Tally(unit_id=unit, day=day, counts=without_zeros(self.book.flow[unit, day]), **common)
+            for unit, day in flow
+        ]
+        changes.tallies.extend((tally.unit_id, tally.key.encode(), _ENCODER.encode(tally)) for tally in tallies)
+        progress = Progress(
+            partition=self.partition,
+            offset=next_offset,
+            as_of=self.as_of,
+            dossiers=len(self.states),
+            anomalies=self._anomalies,
+            parked=self.parked,
+        )
+        key = progress_key(self.partition)
+        changes.tallies.append((key, key.encode(), _ENCODER.encode(progress)))
+
+    def _apply(self, event: Event, offset: int, touched: dict[str, tuple[Standing, Footprint | None]]) -> None:
+        dossier = self.states.get(event.subject)
+        if dossier is None:
+            dossier = Dossier(id=event.subject, policy_id=self._rules.default.id)
+            was: Standing = NOWHERE
+            before: Footprint | None = None
+            anomalies = 0
+        else:
+            was = standing(dossier, self.as_of)
+            before = footprint(dossier, was.bucket)
+            anomalies = len(dossier.anomalies)
+        history = dossier.history
+        folded = append(dossier, entry_of(event), self._rules)
+        if folded.history is history:
+            return  # a repeat
+        folded.offset = offset
+        self._anomalies += len(folded.anomalies) - anomalies
+        self.states[event.subject] = folded
+        touched.setdefault(event.subject, (was, before))
+
+    def _unknown(self, event: Event, units: frozenset[str]) -> ContractError | None:
+        data = event.data
+        if data.unit_id not in units:
+            return ContractError(Flaw("/data/unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
+        if data.to_unit_id is not None and data.to_unit_id not in units:
+            return ContractError(Flaw("/data/to_unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
+        if data.policy_id not in self._rules:
+            return ContractError(Flaw("/data/policy_id", Reason.UNKNOWN_POLICY, "expected a policy of the rulebook"))
+        return None

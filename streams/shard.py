@@ -1,0 +1,173 @@
+"""What one partition of `dossier-events` owns, and the only hand that writes for it.
+
+Opening a shard, in this order: start the transactional producer (fences the earlier owner and ends its open
+transaction), read the states topic to its end, take the group's committed offset. A slice is folded and committed as
+one transaction: states, tallies, parked records and the input offset move together or not at all.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from schemas import topics
+from schemas.settings import Settings
+from streams.domain.deadline import Rulebook
+from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
+from streams.ledger import Changes, Ledger, read_records, units_named
+from streams.slices import Slice
+from streams.units import KnownUnits
+
+log = structlog.get_logger()
+
+
+class Shard:
+    """One partition's ledger, its next offset and its producer. Calls are made under `lock`, one at a time."""
+
+    def __init__(
+        self, *, partition: int, settings: Settings, rules: Rulebook, units: KnownUnits, now: Callable[[], int]
+    ) -> None:
+        self.partition = partition
+        self.lock = asyncio.Lock()
+        self.next = 0
+        self._settings = settings
+        self._rules = rules
+        self._units = units
+        self._now = now
+        self._log = Log(settings.bootstrap)
+        self._ledger: Ledger | None = None
+        self._producer: AIOKafkaProducer | None = None
+        self._pending: asyncio.Task[None] | None = None
+        self._states_end = -1  # of the states topic when this shard was last closed
+
+    @property
+    def ledger(self) -> Ledger:
+        """The books; only an open shard has them."""
+        assert self._ledger is not None
+        return self._ledger
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process owns the partition's producer."""
+        return self._producer is not None
+
+    async def open(self) -> None:
+        """Fence, read back, take the committed offset. A shard that nobody wrote for meanwhile reads nothing."""
+        settings, names = self._settings, self._settings.topics
+        producer = transactional_producer(settings.bootstrap, f"{settings.group}-{self.partition}")
+        await producer.start()
+        try:
+            states = names[topics.STATES]
+            end = await self._log.end_offset(states, self.partition)
+            if self._ledger is None or end != self._states_end:
+                self._ledger = await self._read_back(states)
+            self.next = await self._log.committed(settings.group, names[topics.EVENTS], self.partition)
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        log.info("shard open", partition=self.partition, dossiers=len(self._ledger.states), next=self.next)
+
+    async def close(self, *, keep: bool) -> None:
+        """Finish the pending transaction and give the producer up; `keep` the books for a warm reopening."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            if keep:
+                await self.settle()
+                self._states_end = await self._log.end_offset(self._settings.topics[topics.STATES], self.partition)
+        except KafkaError as error:
+            log.warning("shard not kept", partition=self.partition, error=type(error).__name__)
+            keep = False
+        finally:
+            if not keep:
+                self._ledger = None
+                if self._pending is not None:
+                    self._pending.cancel()
+                    await asyncio.gather(self._pending, return_exceptions=True)
+            self._pending = None
+            await producer.stop()
+
+    async def joins(self, slice_: Slice) -> bool:
+        """Whether this slice continues the books; False: it was seen before, or something before it is missing.
+
+        A slice that begins above `next` may follow numbers without a record (commit markers, retention). Only the log
+        can tell: when it has a record in between, the slice must not be folded.
+        """
+        if slice_.offset < self.next:
+            return False
+        first = slice_.value[0].offset
+        if first <= self.next:
+            return True
+        return await self._log.first_offset_from(slice_.topic, self.partition, self.next) == first
+
+    async def take(self, slice_: Slice) -> None:
+        """Fold a slice that joins, and start its transaction once the one before is through."""
+        records = [record for record in slice_.value if record.offset >= self.next]
+        read = read_records(records)
+        if not units_named(read) <= self._units.known:
+            await self._units.refresh()  # a unit is written before the events that name it
+        changes = self.ledger.fold(records, read, units=self._units.known, as_of=self._now())
+        self.next = records[-1].offset + 1
+        await self._commit(changes)
+
+    async def tick(self) -> None:
+        """Publish what the clock alone changed, and the heartbeat."""
+        changes = Changes()
+        self.ledger.advance(self._now())
+        self.ledger.publish(changes, next_offset=self.next)
+        await self._commit(changes)
+
+    async def settle(self) -> None:
+        """Await the pending transaction and raise what it raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            await pending
+
+    async def _commit(self, changes: Changes) -> None:
+        await self.settle()
+        self._pending = asyncio.create_task(self._transact(changes))
+
+    async def _transact(self, changes: Changes) -> None:
+        producer = self._producer
+        assert producer is not None
+        settings, names = self._settings, self._settings.topics
+        outbox: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for key, value in changes.states:
+            outbox[names[topics.STATES], self.partition].append((key, value, ()))
+        for unit, key, value in changes.tallies:
+            outbox[names[topics.TALLIES], partition_of(unit, settings.partitions)].append((key, value, ()))
+        for record, error in changes.parked:
+            flaw = error.flaws[0]
+            headers = (
+                *record.headers,
+                (topics.DLQ_REASON, flaw.reason.encode()),
+                (topics.DLQ_DETAIL, f"{flaw.pointer}: {flaw.message}".encode()),
+                (topics.DLQ_TOPIC, record.topic.encode()),
+                (topics.DLQ_PARTITION, str(record.partition).encode()),
+                (topics.DLQ_OFFSET, str(record.offset).encode()),
+            )
+            outbox[names[topics.DEAD_LETTERS], self.partition].append((record.key or b"", record.value, headers))
+        # No abort on an error: the shard is closed and opened again, and opening ends what was left open.
+        await producer.begin_transaction()
+        for (topic, partition), messages in outbox.items():
+            await send_all(producer, topic, partition, messages)
+        if changes.next_offset is not None:
+            tp = TopicPartition(names[topics.EVENTS], self.partition)
+            await producer.send_offsets_to_transaction({tp: changes.next_offset}, settings.group)
+        await producer.commit_transaction()
+
+    async def _read_back(self, topic: str) -> Ledger:
+        latest: dict[bytes, bytes] = {}
+        async for records in self._log.read_to_end(topic, self.partition):
+            for record in records:
+                if record.key is not None and record.value is not None:
+                    latest[record.key] = record.value
+        ledger = Ledger(partition=self.partition, rules=self._rules)
+        ledger.load(latest.values(), self._now())
+        return ledger

@@ -1,0 +1,153 @@
+"""The shards of this worker: which are ours, opening them once, and what to do when one fails.
+
+An exception never leaves here into a Faust agent, where it would pass for success. A fenced shard ends the process: its
+partition has a new owner. Any other failure of the broker is met by opening the shard again, with a limit.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+from typing import Any, Final, NoReturn
+
+import structlog
+from aiokafka.errors import KafkaError, ProducerFenced
+from faust.types import TP
+
+from schemas.settings import Settings
+from schemas.topics import EVENTS
+from streams.domain.deadline import Rulebook
+from streams.kafka import Log
+from streams.shard import Shard
+from streams.slices import Slice
+from streams.units import KnownUnits
+
+log = structlog.get_logger()
+
+# A broker that was killed is back within seconds; after a minute a supervisor should know.
+REOPEN_S_MAX: Final = 60.0
+REOPEN_WAIT_S: Final = 0.5
+# Faust may drop a fetched slice at a rebalance. When the log is ahead and nothing came for this long, fetch again.
+STALL_S: Final = 5.0
+
+EXIT_FENCED: Final = 70
+EXIT_UNAVAILABLE: Final = 69
+
+
+class Shards:
+    """Shards by partition. `seek` moves Faust's consumer."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        rules: Rulebook,
+        now: Callable[[], int],
+        seek: Callable[[TP, int], Awaitable[Any]],
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._now = now
+        self._seek = seek
+        self._topic = settings.topics[EVENTS]
+        self._log = Log(settings.bootstrap)
+        self._units = KnownUnits(self._log, settings.topic_prefix)
+        self._shards: dict[int, Shard] = {}
+        self._ours: frozenset[int] = frozenset()
+        self._assigned = asyncio.Event()
+        self._moved_at: dict[int, tuple[int, float]] = {}
+
+    def __iter__(self) -> Any:
+        return iter([shard for shard in self._shards.values() if shard.is_open])
+
+    async def revoke(self) -> None:
+        """Before a rebalance: finish what travels and give all producers up, keeping the books warm."""
+        self._assigned.clear()
+        for shard in self._shards.values():
+            async with shard.lock:
+                await shard.close(keep=True)
+
+    def assign(self, assigned: Iterable[TP]) -> None:
+        """After a rebalance: these are ours; books of others' partitions are forgotten."""
+        self._ours = frozenset(tp.partition for tp in assigned if tp.topic == self._topic)
+        for partition in set(self._shards) - self._ours:
+            del self._shards[partition]
+        self._assigned.set()
+
+    async def take(self, slice_: Slice) -> None:
+        """Hand a slice to its owner. It waits for the assignment: Faust may deliver before it has announced it."""
+        await self._assigned.wait()
+        await self._guarded(slice_.partition, lambda shard: self._take(shard, slice_))
+
+    async def tick(self) -> None:
+        """Let the clock move the counters of every partition that is ours."""
+        if not self._assigned.is_set():
+            return
+        for partition in self._ours:
+            await self._guarded(partition, self._tick)
+
+    async def _take(self, shard: Shard, slice_: Slice) -> None:
+        if await shard.joins(slice_):
+            await shard.take(slice_)
+        elif slice_.value[0].offset > shard.next:
+            log.warning("hole, reading again", partition=shard.partition, next=shard.next, got=slice_.value[0].offset)
+            await self._seek(TP(self._topic, shard.partition), shard.next)
+
+    async def _tick(self, shard: Shard) -> None:
+        await shard.tick()
+        next_, since = self._moved_at.get(shard.partition, (-1, 0.0))
+        if shard.next != next_:
+            self._moved_at[shard.partition] = shard.next, monotonic()
+        elif monotonic() - since > STALL_S:
+            self._moved_at[shard.partition] = shard.next, monotonic()
+            if await self._log.end_offset(self._topic, shard.partition) > shard.next:
+                log.warning("stalled, reading again", partition=shard.partition, next=shard.next)
+                await self._seek(TP(self._topic, shard.partition), shard.next)
+
+    async def _guarded(self, partition: int, act: Callable[[Shard], Awaitable[None]]) -> None:
+        """Do something with an open shard of ours; open it, or open it again, when that is what it takes."""
+        if partition not in self._ours:
+            return
+        shard = self._shards.setdefault(partition, self._new(partition))
+        async with shard.lock:
+            if not self._assigned.is_set():
+                return  # revoked while we waited: the new owner reads this again
+            try:
+                if not shard.is_open:
+                    await self._open(shard)
+                await act(shard)
+            except ProducerFenced:
+                _end(EXIT_FENCED, f"partition {partition} has a new owner; this worker was away too long")
+            except KafkaError as error:
+                log.warning("shard failed, opening again", partition=partition, error=type(error).__name__)
+                await shard.close(keep=False)
+                await self._open(shard)
+                await self._seek(TP(self._topic, partition), shard.next)
+
+    async def _open(self, shard: Shard) -> None:
+        give_up_at = monotonic() + REOPEN_S_MAX
+        while True:
+            try:
+                if not self._units.known:
+                    await self._units.refresh()
+                await shard.open()
+                return
+            except ProducerFenced:
+                raise
+            except (KafkaError, OSError) as error:
+                if monotonic() > give_up_at:
+                    _end(
+                        EXIT_UNAVAILABLE,
+                        f"the broker at {self._settings.bootstrap} did not answer for {REOPEN_S_MAX:.0f} s "
+                        f"({type(error).__name__}); check HOSO_KAFKA",
+                    )
+                await asyncio.sleep(REOPEN_WAIT_S)
+
+    def _new(self, partition: int) -> Shard:
+        return Shard(partition=partition, settings=self._settings, rules=self._rules, units=self._units, now=self._now)
+
+
+def _end(code: int, message: str) -> NoReturn:
+    """End the process now. A graceful stop would let Faust go on for seconds in a group that has moved on."""
+    log.critical(message)
+    os._exit(code)
