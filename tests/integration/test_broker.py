@@ -52,7 +52,7 @@ async def test_a_committed_record_survives_kill_9_and_an_aborted_one_is_never_se
 
     async def start() -> Broker:
         return await start_broker(
-            data_dir=tmp_path / "data",
+            data_dir=tmp_path / "hồ sơ",  # a home folder may well be called so
             jars=broker_jars,
             port=port,
             controller_port=controller_port,
