@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -20,7 +19,7 @@ BATCH_BYTES: Final = 512 * 1024  # well below the broker's 1 MiB limit for one b
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 PROBE_S_MAX: Final = 10.0
 
-Message = tuple[bytes, bytes | None, Sequence[tuple[str, bytes]]]  # key, value, headers
+Message = tuple[bytes, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
 
 
 class _ReadCommittedThread(AIOKafkaConsumerThread):
@@ -88,19 +87,14 @@ class Log:
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Where the group goes on; the log's beginning when it never committed (or its offsets expired)."""
         tp = TopicPartition(topic, partition)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
-            found = (await admin.list_consumer_group_offsets(group, partitions=[tp])).get(tp)
-        finally:
-            await admin.close()
-        if found is not None and found.offset >= 0:
-            return int(found.offset)
-        async with self._consumer() as consumer:
-            return int((await consumer.beginning_offsets([tp]))[tp])
+        async with self._consumer(group) as consumer:
+            consumer.assign([tp])  # by hand: asking about a group does not join it
+            found = await consumer.committed(tp)
+            return int((await consumer.beginning_offsets([tp]))[tp] if found is None else found)
 
-    def _consumer(self) -> AIOKafkaConsumer:
+    def _consumer(self, group: str | None = None) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
+            group_id=group,
             bootstrap_servers=self._bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,

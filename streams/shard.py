@@ -139,19 +139,19 @@ class Shard:
         settings, names = self._settings, self._settings.topics
         outbox: dict[tuple[str, int], list[Message]] = defaultdict(list)
         for key, value in changes.states:
-            outbox[names[topics.STATES], self.partition].append((key, value, ()))
+            outbox[names[topics.STATES], self.partition].append((key, value, []))
         for unit, key, value in changes.tallies:
-            outbox[names[topics.TALLIES], partition_of(unit, settings.partitions)].append((key, value, ()))
+            outbox[names[topics.TALLIES], partition_of(unit, settings.partitions)].append((key, value, []))
         for record, error in changes.parked:
             flaw = error.flaws[0]
-            headers = (
+            headers = [
                 *record.headers,
                 (topics.DLQ_REASON, flaw.reason.encode()),
                 (topics.DLQ_DETAIL, f"{flaw.pointer}: {flaw.message}".encode()),
                 (topics.DLQ_TOPIC, record.topic.encode()),
                 (topics.DLQ_PARTITION, str(record.partition).encode()),
                 (topics.DLQ_OFFSET, str(record.offset).encode()),
-            )
+            ]
             outbox[names[topics.DEAD_LETTERS], self.partition].append((record.key or b"", record.value, headers))
         # No abort on an error: the shard is closed and opened again, and opening ends what was left open.
         await producer.begin_transaction()
