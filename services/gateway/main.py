@@ -1,0 +1,77 @@
+"""The gateway as a process: settings, pieces, and their order of starting and stopping."""
+
+import asyncio
+import logging
+import sys
+from contextlib import AsyncExitStack
+
+from schemas.errors import SettingsError, Unavailable
+from schemas.reference import read_policies
+from schemas.settings import Settings, read_settings
+from schemas.topics import EVENTS, UNITS
+from services.gateway.app import create_app
+from services.gateway.intake import Intake
+from services.gateway.log import KafkaLog
+from services.gateway.metrics import Metrics
+from services.gateway.repeats import Window
+from services.gateway.sources import Sources
+from services.gateway.units import FollowedUnits
+from services.gateway.warm import warm
+from services.http import serve, stop_on_signals
+
+
+def main() -> None:
+    """Run until told to stop; exit code 1 with a line that says what to change when it cannot."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(run(read_settings()))
+    except (SettingsError, Unavailable) as error:
+        sys.exit(f"gateway: {error}")
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT: then refuse what is new, finish what is in flight, and send what waits."""
+    stop = stop_on_signals()
+    log = KafkaLog(bootstrap=settings.bootstrap, topic=settings.topics[EVENTS])
+    units = FollowedUnits(bootstrap=settings.bootstrap, topic=settings.topics[UNITS])
+    sources = Sources(settings.sources_path)
+    window = Window(settings.repeat_window)
+    app = create_app(
+        intake=Intake(log=log, units=units, policies=read_policies(settings.policies_file), window=window),
+        sources=sources,
+        checks={"broker": log.check, "units": units.check, "sources": sources.check},
+        metrics=Metrics(),
+        body_bytes_max=settings.body_bytes_max,
+    )
+    async with AsyncExitStack() as opened:
+        for piece in (log, units):
+            opened.push_async_callback(piece.stop)
+            if not await _before(stop, asyncio.create_task(piece.start())):
+                return
+        following = asyncio.create_task(units.follow())
+        following.add_done_callback(lambda _: stop.set())  # it ends by itself only when it fails
+        warming = asyncio.create_task(
+            warm(window, bootstrap=settings.bootstrap, topic=settings.topics[EVENTS], events_max=settings.repeat_window)
+        )
+        try:
+            await serve(app, host=settings.host, port=settings.gateway_port, setting="HOSO_GATEWAY_PORT", stop=stop)
+        finally:
+            following.cancel()
+            warming.cancel()
+            ends = await asyncio.gather(following, warming, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+
+async def _before(stop: asyncio.Event, starting: asyncio.Task[None]) -> bool:
+    """Whether `starting` ended well before `stop` came, which ends it."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.wait([starting])
+    return False

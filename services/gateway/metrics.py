@@ -1,0 +1,81 @@
+"""What the gateway counts, and the layer that times requests and names them."""
+
+import re
+import uuid
+from collections import Counter as Tally
+from collections.abc import Sequence
+from importlib.metadata import version
+from time import perf_counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.errors import Reason
+from services.gateway.answers import Item
+
+NO_ROUTE: Final = "none"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Metrics:
+    """Counters of one gateway, on a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Counter(
+            "hoso_gateway_events_total",
+            "Events by answer: accepted, duplicate, refused (with reason), failed (not acknowledged in time).",
+            ("result", "reason"),
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "hoso_gateway_request_duration_seconds",
+            "From the request's head to the end of its answer.",
+            ("route", "status"),
+            registry=self.registry,
+        )
+        Gauge("hoso_build_info", "1, with the version.", ("version",), registry=self.registry).labels(
+            version("hoso")
+        ).set(1)
+        for result in ("accepted", "duplicate", "failed"):
+            self._events.labels(result, "")
+        for reason in Reason:
+            self._events.labels("refused", reason)
+
+    def count(self, items: Sequence[Item]) -> None:
+        """Add one request's answers."""
+        for (status, reason), number in Tally((item.status, item.reason) for item in items).items():
+            self._events.labels(status, reason or "").inc(number)
+
+
+class Telemetry:
+    """An ASGI layer: every answer carries X-Request-Id (the caller's own, when it is a plain one) and is timed."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._duration = metrics.duration
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; look at the answer's head on its way out."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        status = 500
+        begun = perf_counter()
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_named)
+        finally:
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            self._duration.labels(route, str(status)).observe(perf_counter() - begun)
