@@ -127,9 +127,7 @@ def test_another_units_step_is_kept_but_changes_nothing():
     foreign = entry(Kind.FINISHED, "2021-03-02 08:00", unit_id=OTHER_UNIT, outcome=Outcome.GRANTED)
     dossier = fold(DOSSIER, [entry(Kind.ACCEPTED, "2021-03-01 08:00"), foreign], RULES)
     assert dossier.status is Status.ACCEPTED
-    assert dossier.anomalies == [
-        Anomaly(foreign.identity, Kind.FINISHED, AnomalyCode.FOREIGN_UNIT, Status.ACCEPTED)
-    ]
+    assert dossier.anomalies == [Anomaly(foreign.identity, Kind.FINISHED, AnomalyCode.FOREIGN_UNIT, Status.ACCEPTED)]
 
 
 def test_a_transfer_moves_accountability():

@@ -1,0 +1,130 @@
+"""A partition's books: what goes out equals a recount of the states, poison goes aside, repeats change nothing."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import Reason
+from schemas.events import Channel, Kind, Outcome
+from schemas.tallies import Progress, Tally
+from streams.domain.dossier import micros
+from streams.domain.tally import recount, without_zeros
+from streams.ledger import Changes, Ledger, read_records
+from tests.factories import OTHER_UNIT, UNIT, at, event, rules
+from tests.fakes import FakeRecord, records_of
+
+UNITS = frozenset({UNIT, OTHER_UNIT})
+NOW = micros(at("2021-03-10 08:00"))
+RULES = rules()
+
+LIFE = [
+    event(Kind.ACCEPTED, "2021-03-01 08:00", id="1", dossier="d1", due_at="2021-03-12 17:00"),
+    event(Kind.ACCEPTED, "2021-03-01 09:00", id="2", dossier="d2", due_at="2021-03-08 17:00"),
+    event(Kind.TRANSFERRED, "2021-03-02 08:00", id="3", dossier="d1", to_unit_id=OTHER_UNIT),
+    event(Kind.FINISHED, "2021-03-05 08:00", id="4", dossier="d2", outcome=Outcome.GRANTED),
+    event(Kind.ACCEPTED, "2021-03-06 08:00", id="5", dossier="d3", channel=Channel.ONLINE),
+    event(Kind.REOPENED, "2021-03-07 08:00", id="6", dossier="d2"),
+    event(Kind.RETRACTED, "2021-03-08 08:00", id="7", dossier="d2", retracts_source="urn:hoso:test", retracts_id="6"),
+]
+
+
+def ledger() -> Ledger:
+    return Ledger(partition=0, rules=RULES)
+
+
+def fold(books: Ledger, records: list[FakeRecord], as_of: int = NOW) -> Changes:
+    return books.fold(records, read_records(records), units=UNITS, as_of=as_of)
+
+
+def published(*changes: Changes) -> dict[str, dict[str, int]]:
+    """Counts by topic key, the latest of each; the heartbeat left out."""
+    found: dict[str, dict[str, int]] = {}
+    for change in changes:
+        for _, key, value in change.tallies:
+            if not key.startswith(b"/"):
+                found[key.decode()] = msgspec.json.decode(value, type=Tally).counts
+    return {key: counts for key, counts in found.items() if counts}
+
+
+def recounted(books: Ledger) -> dict[str, dict[str, int]]:
+    book = recount(books.states.values(), books.as_of)
+    found = {f"{unit}/0": counts for unit, counts in book.stock.items()}
+    found |= {f"{unit}/0/{day}": counts for (unit, day), counts in book.flow.items()}
+    return {key: nonzero for key, counts in found.items() if (nonzero := without_zeros(counts))}
+
+
+@given(st.lists(st.sampled_from(LIFE), min_size=1), st.integers(1, 4))
+def test_what_is_published_equals_a_recount(events, size):
+    books, records = ledger(), records_of(events)
+    changes = [fold(books, records[start : start + size]) for start in range(0, len(records), size)]
+    assert published(*changes) == recounted(books)
+
+
+def test_the_clock_alone_publishes_what_became_overdue():
+    books = ledger()
+    first = fold(books, records_of(LIFE[:1]))
+    later = Changes()
+    books.advance(micros(at("2021-03-13 00:00")))
+    books.publish(later, next_offset=1)
+    assert published(first)[f"{UNIT}/0"] == {"open_within_due": 1}
+    assert published(later) == {f"{UNIT}/0": {"open_overdue": 1}}
+
+
+def test_a_clock_that_steps_back_changes_nothing():
+    books = ledger()
+    fold(books, records_of(LIFE[:2]), as_of=micros(at("2021-03-20 08:00")))
+    change = fold(books, records_of(LIFE[3:4], first=2), as_of=micros(at("2021-03-01 08:00")))
+    assert published(change)[f"{UNIT}/0"] == {"open_overdue": 1}
+    assert min(min(counts.values(), default=0) for counts in books.book.stock.values()) >= 0
+
+
+def test_a_repeat_changes_no_state():
+    books = ledger()
+    fold(books, records_of(LIFE))
+    again = fold(books, records_of(LIFE, first=len(LIFE)))
+    assert again.states == []
+    assert published(again) == {}
+
+
+def test_poison_goes_aside_with_its_reason_and_its_neighbours_count():
+    books = ledger()
+    records = records_of(LIFE[:2])
+    bad = [
+        FakeRecord(offset=2, key=b"x", value=b"not json"),
+        FakeRecord(offset=3, key=b"x", value=None),
+        FakeRecord(offset=4, key=b"foreign", value=records[0].value),
+        FakeRecord(offset=5, key=None, value=records[0].value),
+        records_of([event(Kind.ACCEPTED, "2021-03-01 08:00", unit_id="nowhere")], first=6)[0],
+        records_of([event(Kind.ACCEPTED, "2021-03-01 08:00", policy_id="nowhere")], first=7)[0],
+    ]
+    changes = fold(books, [records[0], *bad, *records_of(LIFE[1:2], first=8)])
+    assert [error.reason for _, error in changes.parked] == [
+        Reason.NOT_JSON,
+        Reason.NO_VALUE,
+        Reason.KEY_MISMATCH,
+        Reason.KEY_MISMATCH,
+        Reason.UNKNOWN_UNIT,
+        Reason.UNKNOWN_POLICY,
+    ]
+    assert len(changes.states) == 2
+
+
+def test_books_read_back_equal_the_books_that_were_left():
+    books = ledger()
+    states = dict(fold(books, records_of(LIFE)).states)
+    again = ledger()
+    again.load(states.values(), NOW)
+    assert again.states == books.states
+    assert recounted(again) == recounted(books)
+    further = [event(Kind.DELIVERED, "2021-03-20 08:00", id="8", dossier="d2")]
+    for each in (books, again):
+        fold(each, records_of(further, first=9))
+    assert again.states == books.states
+    assert recounted(again) == recounted(books)
+
+
+def test_the_heartbeat_says_how_far_the_books_reach():
+    changes = fold(ledger(), records_of(LIFE[:2]))
+    heartbeat = next(value for _, key, value in changes.tallies if key.startswith(b"/"))
+    progress = msgspec.json.decode(heartbeat, type=Progress)
+    assert (progress.offset, progress.dossiers, progress.as_of) == (2, 2, NOW)
