@@ -1,0 +1,27 @@
+"""Every ClickHouse table and view, once. Layers: `raw` as it came, `core` typed, `mart` what analysts see (views only).
+
+`deploy/clickhouse/` makes them; a test holds both lists equal.
+"""
+
+from typing import Final
+
+RAW: Final = "raw"
+CORE: Final = "core"
+MART: Final = "mart"
+DATABASES: Final = (RAW, CORE, MART)
+
+RAW_MIGRATIONS: Final = "raw.migrations"  # which numbered files were applied, with their checksum
+RAW_TOPICS: Final = "raw.topics"  # which Kafka topic, by its id, each table is filled from
+RAW_EVENTS: Final = "raw.events"  # every record of `dossier-events` with its address: the sink's own checkpoint
+
+CORE_EVENTS: Final = "core.events"  # the facts among them, each once
+CORE_DOSSIERS: Final = "core.dossiers"  # the state of every dossier, as the processor concluded it
+CORE_TALLIES: Final = "core.tallies"  # shares of the counters and the processor's heartbeats
+CORE_UNITS: Final = "core.units"
+
+MART_DOSSIERS: Final = "mart.dossiers"
+MART_UNIT_DAILY: Final = "mart.unit_daily"
+MART_FRESHNESS: Final = "mart.freshness"
+
+TABLES: Final = (RAW_MIGRATIONS, RAW_TOPICS, RAW_EVENTS, CORE_DOSSIERS, CORE_TALLIES, CORE_UNITS)
+VIEWS: Final = (CORE_EVENTS, MART_DOSSIERS, MART_UNIT_DAILY, MART_FRESHNESS)
