@@ -1,0 +1,209 @@
+"""The monitor's HTTP face: counters as JSON, the live stream, and the page.
+
+Promises: every answer says as of when and how far behind; null means no data and zero means zero; a repeated question
+with an ETag costs nothing; a slow reader of the stream holds one message and never a queue.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from prometheus_client import CollectorRegistry
+from starlette.staticfiles import StaticFiles
+
+from services.http import Check, add_health
+from services.monitor.periods import days, period
+from services.monitor.published import Published
+from services.monitor.views import Freshness, State, UnitAnswer, UnitDetail, UnitInPeriod, Units
+from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problems
+
+STATIC: Final = Path(__file__).parent / "static"
+PING_S: Final = 15.0  # proxies cut connections that are silent for 30 to 60 s
+RETRY_MS: Final = 2000
+KNOWN_NEARBY_MAX: Final = 5
+
+UNKNOWN_UNIT: Final = ProblemKind(
+    "unknown_unit", 404, "There is no such unit", "`known` names units with a similar id; GET /v1/units lists all."
+)
+
+STREAM_DESCRIPTION: Final = """\
+Server-sent events. `snapshot` holds what GET /v1/units answers; `units` holds the units that changed since the last
+message, whole; `freshness` comes when only that changed. At most four messages a second, the newest state wins. Ids
+grow; a reader that comes back with `Last-Event-ID` gets what changed meanwhile, or a snapshot. A comment every 15 s
+keeps the connection open: switch off buffering and compression in proxies."""
+
+FRESHNESS_HEADERS: Final = """\
+The answer's ETag changes with the numbers and with the state. `Hoso-State`, `Hoso-As-Of` and `Hoso-Lag-Events` come
+with every answer, also with 304."""
+
+From = Annotated[date | None, Query(alias="from", description="First day, included; absent: since the first event.")]
+To = Annotated[date | None, Query(alias="to", description="Last day, included; absent: until now.")]
+IfNoneMatch = Annotated[str | None, Header(description="The ETag of an answer at hand.")]
+LastEventId = Annotated[str | None, Header(description="The id of the last message that was read.")]
+
+
+def create_app(published: Published, *, checks: Mapping[str, Check], registry: CollectorRegistry) -> FastAPI:
+    """The app over what is published."""
+    app = FastAPI(
+        title="Hoso monitor",
+        version="1",
+        description="Live counters of dossiers per unit, rolled up. Days and times are the office's.",
+        docs_url=None,  # its page loads from foreign hosts
+        redoc_url=None,
+    )
+    add_problems(app, UNKNOWN_UNIT)
+    add_health(app, checks=checks, registry=registry)
+
+    @app.get(
+        "/v1/units",
+        tags=["watcher"],
+        operation_id="units",
+        summary="All units with their counters",
+        description=FRESHNESS_HEADERS,
+        responses={200: {"model": Units}, 304: {"description": "Nothing changed since that ETag."}},
+    )
+    async def units(first_on: From = None, last_on: To = None, if_none_match: IfNoneMatch = None) -> Response:
+        _check_period(first_on, last_on)
+        headers = _headers(published, first_on, last_on)
+        if _matches(if_none_match, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        if first_on is None and last_on is None:
+            return _json(published.snapshot(), headers)
+        found = [
+            UnitInPeriod(**dict(view), period=period(published.board.family(unit_id), first_on, last_on))
+            for unit_id, view in published.units.items()
+        ]
+        answer = Units(version=published.name, page=published.page, freshness=published.freshness, units=found)
+        return _json(answer.model_dump_json(), headers)
+
+    @app.get(
+        "/v1/units/{unit_id}",
+        tags=["watcher"],
+        operation_id="unit",
+        summary="One unit with its counters and days",
+        description=FRESHNESS_HEADERS,
+        responses={
+            200: {"model": UnitAnswer},
+            304: {"description": "Nothing changed since that ETag."},
+            404: {
+                "description": "No such unit; `known` names similar ids.",
+                "content": {"application/problem+json": {}},
+            },
+        },
+    )
+    async def unit(
+        unit_id: str, first_on: From = None, last_on: To = None, if_none_match: IfNoneMatch = None
+    ) -> Response:
+        _check_period(first_on, last_on)
+        view = published.units.get(unit_id)
+        if view is None:
+            known = _nearby(unit_id, published.units)
+            raise Problem(UNKNOWN_UNIT, "no unit has this id; GET /v1/units lists all", known=known)
+        headers = _headers(published, first_on, last_on)
+        if _matches(if_none_match, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        family = published.board.family(unit_id)
+        asked = None if first_on is None and last_on is None else period(family, first_on, last_on)
+        detail = UnitDetail(**dict(view), period=asked, days=days(family, first_on, last_on))
+        answer = UnitAnswer(version=published.name, freshness=published.freshness, unit=detail)
+        return _json(answer.model_dump_json(), headers)
+
+    @app.get(
+        "/v1/stream",
+        tags=["watcher"],
+        operation_id="stream",
+        summary="Live counters",
+        description=STREAM_DESCRIPTION,
+        response_class=Response,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def stream(last_event_id: LastEventId = None) -> Response:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(messages(published, last_event_id), media_type="text/event-stream", headers=headers)
+
+    app.mount("/", _Page(directory=STATIC, html=True))
+    return app
+
+
+async def messages(published: Published, last_event_id: str | None) -> AsyncIterator[bytes]:
+    """One reader's stream, until the reader leaves or the monitor closes."""
+    seen = published.seen_by(last_event_id)
+    published.readers += 1
+    try:
+        yield format_sse_event(retry=RETRY_MS)
+        while not published.closed:
+            if message := published.message_for(seen):
+                seen = message.seen
+                yield format_sse_event(event=message.event, data_str=message.data, id=message.id)
+            elif not await published.wait(PING_S):
+                yield KEEPALIVE_COMMENT
+    finally:
+        published.readers -= 1
+
+
+def openapi_document() -> dict[str, Any]:
+    """The published description of the API; needs no broker."""
+    freshness = Freshness(
+        state=State.NO_DATA, as_of=None, heartbeat_at=None, stale_since=None, lag_events=None, lag_s=None,
+        broker_reachable=False, zone="Asia/Ho_Chi_Minh",
+    )  # fmt: skip
+    published = Published(run=0, page="", freshness=freshness)
+    return create_app(published, checks={}, registry=CollectorRegistry()).openapi()
+
+
+def page_build() -> str:
+    """Names the build of the page by its content."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class _Page(StaticFiles):
+    """The page loads nothing from elsewhere and is asked for anew each time, so that all its files are of one build."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = "default-src 'self'; base-uri 'none'; form-action 'none'"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def _check_period(first_on: date | None, last_on: date | None) -> None:
+    if first_on and last_on and first_on > last_on:
+        errors = [{"pointer": "/query/to", "code": "invalid_value", "message": "expected a day not before `from`"}]
+        raise Problem(WRONG_PARAMETER, "the period ends before it begins", errors=errors)
+
+
+def _headers(published: Published, first_on: date | None, last_on: date | None) -> dict[str, str]:
+    freshness = published.freshness
+    headers = {
+        "ETag": f'W/"{published.name}-{freshness.state.value}-{first_on or ""}-{last_on or ""}"',
+        "Cache-Control": "no-cache",
+        "Hoso-State": freshness.state.value,
+    }
+    if freshness.as_of is not None:
+        headers["Hoso-As-Of"] = freshness.as_of.isoformat()
+    if freshness.lag_events is not None:
+        headers["Hoso-Lag-Events"] = str(freshness.lag_events)
+    return headers
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    return if_none_match is not None and any(each.strip() in (etag, "*") for each in if_none_match.split(","))
+
+
+def _json(body: str, headers: Mapping[str, str]) -> Response:
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _nearby(unit_id: str, known: Iterable[str]) -> list[str]:
+    """Known ids that look like the one that was asked for."""
+    return get_close_matches(unit_id, list(known), n=KNOWN_NEARBY_MAX, cutoff=0.5)
