@@ -62,6 +62,8 @@ async def serve(app: FastAPI, *, host: str, port: int, setting: str, stop: async
         if error.errno == errno.EADDRINUSE:
             raise SettingsError(f"port {port} on {host} is taken; set {setting}") from error
         raise SettingsError(f"{host}:{port} cannot be listened on; set {setting} or HOSO_HOST") from error
+    # asyncio does so only for sockets that it made; without it, every answer on a kept connection waits 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = _Server(
         uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=STOP_S_MAX)
     )
