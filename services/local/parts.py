@@ -19,6 +19,7 @@ from services.local.processes import end_of, spawn, stop
 
 STOP_S_MAX: Final = 15.0  # requests in flight have 10 s (services.http), a worker's last slice less
 ANSWER_S_MAX: Final = 5.0
+JSON_LOGS: Final = setting_name("log_json")
 SERVICES: Final = {  # in the order in which they are told to stop: first what takes work in
     "gateway": ("services.gateway", "gateway_port"),
     "monitor": ("services.monitor", "monitor_port"),
@@ -52,7 +53,7 @@ def service(name: str, settings: Settings, client: httpx.AsyncClient) -> Part:
     module, port_field = SERVICES[name]
     where = url(settings, getattr(settings, port_field))
     log = log_of(settings, name)
-    environment = environment_of(settings, os.environ)
+    environment = {JSON_LOGS: "false"} | environment_of(settings, os.environ)  # people read these files
 
     async def start() -> Service:
         # -P: a folder called `schemas` or `services` where somebody stands is not ours
