@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from schemas.errors import ContractError, Unavailable
-from services.gateway.answers import Item, errors_of, summary
+from services.gateway.answers import Item, errors_of, refused, summary
 from services.gateway.bodies import BodyReader, events_of, form_of
 from services.gateway.intake import Intake
 from services.gateway.metrics import Metrics, Telemetry
@@ -69,6 +69,7 @@ def create_app(
             try:
                 values = events_of(form, body, request)
             except ContractError as error:
+                metrics.count([refused(error.flaws)])
                 raise refusal(errors_of(error.flaws)) from None
             try:
                 items = await intake.take(values, sender)

@@ -55,7 +55,7 @@ class Intake:
         echoes: list[tuple[int, int]] = []  # repeats of what this very call writes: (place, identity)
         caught_up = False
         for place, value in enumerate(values):
-            if place % EVENTS_PER_TURN == 0:
+            if place and place % EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
             try:
                 event = decode(value)

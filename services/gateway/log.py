@@ -6,11 +6,11 @@ longer than ACK_S_MAX after its last progress.
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -19,13 +19,14 @@ from schemas.errors import Unavailable
 from services.gateway.kafka import started
 from services.gateway.partitioner import partition_hash
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 Record = tuple[bytes, bytes]  # key, value
 Address = tuple[int, int]  # partition, offset; the offset is -1 when a repeated write was recognised too late to know
 
 HEADERS: Final = [("content-type", STRUCTURED.encode())]
 ACK_S_MAX: Final = 10.0  # a leader election takes a few seconds; HTTP clients give up after 30
+STOP_S_MAX: Final = 3.0  # every request has been answered by then; what still waits was called failed
 # Half of the broker's default message.max.bytes: larger ones were not faster, smaller ones cost round trips.
 BATCH_BYTES_MAX: Final = 512 * 1024
 # Up to here one by one: such records share batches with those of other requests.
@@ -65,7 +66,7 @@ class KafkaLog:
         self._producer = await self._connected()
 
     async def stop(self) -> None:
-        """Send what waits, at most ACK_S_MAX long."""
+        """Send what waits, at most STOP_S_MAX long."""
         if self._producer is not None:
             await asyncio.gather(_stop(self._producer), *self._retired)
 
@@ -89,7 +90,7 @@ class KafkaLog:
                 else:
                     await self._send_batches(producer, records, deliveries, patience)
         except TimeoutError:
-            logger.warning("the broker at %s has not answered for %.0f s", self._bootstrap, ACK_S_MAX)
+            log.warning("broker_silent", bootstrap=self._bootstrap, waited_s=ACK_S_MAX)
         except KafkaError as error:
             self._note(error)
         addresses: list[Address | None] = [None] * len(records)
@@ -150,7 +151,7 @@ class KafkaLog:
 
     def _note(self, error: KafkaError) -> None:
         """Log an error. One that retrying does not heal leaves a gap in the sequence: this producer is spent."""
-        logger.warning("the broker did not take events: %s", type(error).__name__)
+        log.warning("events_not_acknowledged", error=type(error).__name__)
         self._spent = self._spent or not error.retriable
 
     async def _usable(self) -> Any:
@@ -191,7 +192,7 @@ def _add(builder: Any, key: bytes, value: bytes) -> bool:
 
 async def _stop(producer: Any) -> None:
     try:
-        async with asyncio.timeout(ACK_S_MAX):
+        async with asyncio.timeout(STOP_S_MAX):
             await producer.stop()
     except TimeoutError:
-        logger.warning("events that no sender was promised were still waiting for the broker")
+        log.warning("unpromised_events_dropped")  # their senders were told that they failed

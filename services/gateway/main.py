@@ -1,11 +1,11 @@
 """The gateway as a process: settings, pieces, and their order of starting and stopping."""
 
 import asyncio
-import logging
 import sys
 from contextlib import AsyncExitStack
 
 from schemas.errors import SettingsError, Unavailable
+from schemas.logs import configure_logs
 from schemas.reference import read_policies
 from schemas.settings import Settings, read_settings
 from schemas.topics import EVENTS, UNITS
@@ -22,11 +22,12 @@ from services.http import serve, stop_on_signals
 
 def main() -> None:
     """Run until told to stop; exit code 1 with a line that says what to change when it cannot."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(run(read_settings()))
+        settings = read_settings()
+        configure_logs(settings)
+        asyncio.run(run(settings))
     except (SettingsError, Unavailable) as error:
-        sys.exit(f"gateway: {error}")
+        sys.exit(f"hoso gateway: {error}")
 
 
 async def run(settings: Settings) -> None:
@@ -40,7 +41,7 @@ async def run(settings: Settings) -> None:
         intake=Intake(log=log, units=units, policies=read_policies(settings.policies_file), window=window),
         sources=sources,
         checks={"broker": log.check, "units": units.check, "sources": sources.check},
-        metrics=Metrics(),
+        metrics=Metrics(window=window),
         body_bytes_max=settings.body_bytes_max,
     )
     async with AsyncExitStack() as opened:

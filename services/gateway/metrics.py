@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from importlib.metadata import version
 from time import perf_counter
 from typing import Final
@@ -22,7 +22,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Metrics:
     """Counters of one gateway, on a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, window: Sized = ()) -> None:
         self.registry = CollectorRegistry()
         self._events = Counter(
             "hoso_gateway_events_total",
@@ -39,6 +39,9 @@ class Metrics:
         Gauge("hoso_build_info", "1, with the version.", ("version",), registry=self.registry).labels(
             version("hoso")
         ).set(1)
+        Gauge(
+            "hoso_gateway_window_events", "Events remembered to recognise repeats.", registry=self.registry
+        ).set_function(lambda: len(window))
         for result in ("accepted", "duplicate", "failed"):
             self._events.labels(result, "")
         for reason in Reason:

@@ -7,7 +7,6 @@ in the list twice while its key is being changed.
 
 import fcntl
 import hashlib
-import logging
 import os
 import secrets
 import tempfile
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from schemas.errors import SettingsError
 from schemas.ids import SourceUri, UnitId
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 EVERY_UNIT: Final = "*"
 KEY_BYTES: Final = 32
@@ -126,7 +126,7 @@ class Sources:
             records = read_sources(self._path)
         except SettingsError as error:
             if str(error) != self._trouble:
-                logger.warning("%s", error)
+                log.warning("keys_unreadable", path=str(self._path))
             self._trouble = str(error)
             return
         self._trouble = ""

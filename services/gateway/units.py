@@ -4,9 +4,9 @@ Promises: after `start`, every unit written before it is known; after `catch_up`
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from schemas.errors import Unavailable
 from schemas.reference import Unit
 from services.gateway.kafka import started
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 CATCH_UP_S_MAX: Final = 5.0  # the topic holds thousands of short records at most: reading it takes milliseconds
 POLL_MS: Final = 200
@@ -95,6 +95,6 @@ class FollowedUnits:
         try:
             unit = Unit.model_validate_json(record.value)
         except ValidationError:
-            logger.warning("%s offset %d is no unit", self._partition.topic, record.offset)
+            log.warning("no_unit", topic=self._partition.topic, offset=record.offset)
             return
         self._ids.add(unit.id)

@@ -1,10 +1,10 @@
 """Fills the window of a gateway that has just started, from the end of the log."""
 
 import asyncio
-import logging
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from schemas.codec import decode_record
@@ -12,7 +12,7 @@ from schemas.errors import ContractError, Unavailable
 from services.gateway.kafka import started
 from services.gateway.repeats import Window, fingerprint
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 # What is sent again after a restart is what was in flight before it; ~2 s of work, in turns with requests.
 EVENTS_MAX: Final = 100_000
@@ -27,27 +27,23 @@ async def warm(window: Window, *, bootstrap: str, topic: str, events_max: int) -
     """
     try:
         consumer = await started(
-            lambda: AIOKafkaConsumer(
-                bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+            lambda: AIOKafkaConsumer(  # without a group it is given every partition
+                topic, bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
             ),
             bootstrap=bootstrap,
         )
         try:
-            count = await _read_tail(consumer, window, topic=topic, events_max=min(events_max, EVENTS_MAX))
+            count = await _read_tail(consumer, window, events_max=min(events_max, EVENTS_MAX))
         finally:
             await consumer.stop()
     except (KafkaError, Unavailable) as error:
-        logger.warning("earlier events will not be recognised as repeats: %s", type(error).__name__)
+        log.warning("window_not_warmed", error=type(error).__name__)
     else:
-        logger.info("%d earlier events will be recognised as repeats", count)
+        log.info("window_warmed", events=count)
 
 
-async def _read_tail(consumer: Any, window: Window, *, topic: str, events_max: int) -> int:
-    await consumer.topics()  # `partitions_for_topic` answers from this
-    tails = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    if not tails or not events_max:
-        return 0
-    consumer.assign(tails)
+async def _read_tail(consumer: Any, window: Window, *, events_max: int) -> int:
+    tails = sorted(consumer.assignment())
     begins, ends = await consumer.beginning_offsets(tails), await consumer.end_offsets(tails)
     for tail in tails:
         consumer.seek(tail, max(begins[tail], ends[tail] - events_max // len(tails)))
