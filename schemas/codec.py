@@ -131,9 +131,10 @@ def decode_record(*, key: bytes | None, value: bytes | None, headers: Iterable[t
     """
     if value is None:
         raise ContractError(Flaw("", Reason.NO_VALUE, "expected an event, found a record without value"))
-    attributes = {name: text for name, text in headers if name.startswith("ce_")}
-    if attributes and not _is_structured(headers):
-        value = structured(attributes={name[3:]: text for name, text in attributes.items()}, data=value)
+    for name, _ in headers:
+        if name.startswith("ce_"):
+            value = _unpacked(headers, value)
+            break
     event = decode(value)
     if key != event.subject.encode():
         raise ContractError(Flaw("/subject", Reason.KEY_MISMATCH, "expected the record's key to equal the subject"))
@@ -176,8 +177,13 @@ def new_event(
     )
 
 
-def _is_structured(headers: Iterable[tuple[str, bytes]]) -> bool:
-    return any(name.lower() == "content-type" and text.startswith(b"application/cloudevents") for name, text in headers)
+def _unpacked(headers: Iterable[tuple[str, bytes]], value: bytes) -> bytes:
+    """The structured form of a record whose headers repeat (structured mode) or are (binary mode) the attributes."""
+    for name, text in headers:
+        if name.lower() == "content-type" and text.startswith(b"application/cloudevents"):
+            return value
+    attributes = {name[3:]: text for name, text in headers if name.startswith("ce_")}
+    return structured(attributes=attributes, data=value)
 
 
 def explain(value: bytes) -> list[Flaw]:

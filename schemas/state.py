@@ -45,7 +45,24 @@ class AnomalyCode(StrEnum):
     ID_REUSED = "id_reused"  # the same source and id was sent with other content
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+# A history is most of a state's bytes, and states are most of what the processor writes: its keys are short.
+_SHORT: Final = {
+    "at": "t",
+    "kind": "k",
+    "identity": "i",
+    "unit_id": "u",
+    "due_at": "d",
+    "procedure_id": "p",
+    "channel": "c",
+    "policy_id": "r",
+    "to_unit_id": "n",
+    "cause": "w",
+    "outcome": "o",
+    "retracts": "x",
+}
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_SHORT):
     """One fact as the history keeps it: what the fold needs and nothing else."""
 
     at: int
@@ -106,8 +123,8 @@ class Dossier(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     ended_at: int | None = None  # closed: when the clock stopped
     outcome: str | None = None
     timeliness: Timeliness | None = None  # closed only: an open dossier's depends on the clock
-    flows: list[Flow] = []
-    anomalies: list[Anomaly] = []
+    flows: tuple[Flow, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
     last_at: int = 0  # place of the last folded entry: (last_at, last_rank)
     last_rank: int = -1
     history: msgspec.Raw = NO_HISTORY

@@ -60,7 +60,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     app.transport = ReadCommittedTransport(app.conf.broker_consumer, app)
 
     async def seek(tp: TP, offset: int) -> None:
-        await app.consumer.seek(tp, offset)
+        await app.consumer.seek_wait({tp: offset})  # in the consumer's own thread, unlike `seek`
 
     rules = Rulebook.of(read_policies(settings.policies_file), default=settings.policy)
     shards = Shards(settings=settings, rules=rules, now=lambda: micros(now()), seek=seek)

@@ -3,9 +3,9 @@
 `fold` and `advance` promise that the counters always equal `recount(states)` at `as_of`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -43,15 +43,47 @@ def read_records(records: Iterable[Record]) -> list[Event | ContractError]:
     return found
 
 
-def units_named(read: Iterable[Event | ContractError]) -> set[str]:
-    """Every unit that these events name."""
+def names_of(read: Iterable[Event | ContractError]) -> tuple[set[str], set[str]]:
+    """Every unit and every policy that these events name."""
     units: set[str] = set()
+    policies: set[str] = set()
     for event in read:
         if isinstance(event, Event):
-            units.add(event.data.unit_id)
-            if event.data.to_unit_id is not None:
-                units.add(event.data.to_unit_id)
-    return units
+            data = event.data
+            units.add(data.unit_id)
+            if data.to_unit_id is not None:
+                units.add(data.to_unit_id)
+            if data.policy_id is not None:
+                policies.add(data.policy_id)
+    return units, policies
+
+
+def refuse_unknown(
+    event: Event | ContractError, *, units: Container[str], policies: Container[str]
+) -> Event | ContractError:
+    """The event itself, or why it cannot be folded: it names what the reference data does not have."""
+    if isinstance(event, ContractError):
+        return event
+    data = event.data
+    if data.unit_id not in units:
+        return ContractError(Flaw("/data/unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
+    if data.to_unit_id is not None and data.to_unit_id not in units:
+        return ContractError(Flaw("/data/to_unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
+    if data.policy_id is not None and data.policy_id not in policies:
+        return ContractError(Flaw("/data/policy_id", Reason.UNKNOWN_POLICY, "expected a policy of the rulebook"))
+    return event
+
+
+class _Before(NamedTuple):
+    """A dossier as this slice found it."""
+
+    standing: Standing
+    footprint: Footprint | None  # None: it is new
+    history: msgspec.Raw | None
+    anomalies: int
+
+
+_NEW: Final = _Before(NOWHERE, None, None, 0)
 
 
 class Ledger:
@@ -80,27 +112,38 @@ class Ledger:
             self._anomalies += len(dossier.anomalies)
         self.book.moved_flow.clear()
 
-    def fold(
-        self, records: list[Record], read: list[Event | ContractError], *, units: frozenset[str], as_of: int
-    ) -> Changes:
-        """Fold a slice. A record that is no event, or names what is not known, is parked and changes nothing."""
+    def fold(self, records: Sequence[Record], read: Sequence[Event | ContractError], *, as_of: int) -> Changes:
+        """Fold a slice. What was read as an error is parked and changes nothing."""
         self.advance(as_of)
         changes = Changes(next_offset=records[-1].offset + 1)
-        touched: dict[str, tuple[Standing, Footprint | None]] = {}
+        touched: dict[str, _Before] = {}
+        states, rules = self.states, self._rules
         for record, event in zip(records, read, strict=True):
-            error = event if isinstance(event, ContractError) else self._unknown(event, units)
-            if error is not None:
-                changes.parked.append((record, error))
+            if isinstance(event, ContractError):
+                changes.parked.append((record, event))
                 continue
-            assert isinstance(event, Event)
-            self._apply(event, record.offset, touched)
+            dossier_id = event.subject
+            dossier = states.get(dossier_id)
+            if dossier is None:
+                dossier = Dossier(id=dossier_id, policy_id=rules.default.id)
+                touched[dossier_id] = _NEW
+            elif dossier_id not in touched:
+                touched[dossier_id] = self._before(dossier)
+            history = dossier.history
+            dossier = append(dossier, entry_of(event), rules)
+            if dossier.history is not history:  # no repeat
+                dossier.offset = record.offset
+                states[dossier_id] = dossier
         self.parked += len(changes.parked)
-        for dossier_id, (was, before) in touched.items():
-            dossier = self.states[dossier_id]
+        for dossier_id, before in touched.items():
+            dossier = states[dossier_id]
+            if dossier.history is before.history:
+                continue
             now = standing(dossier, self.as_of)
-            self.book.move(before, footprint(dossier, now.bucket))
-            if now.until != was.until:
+            self.book.move(before.footprint, footprint(dossier, now.bucket))
+            if now.until != before.standing.until:
                 self._index.add(now.until, dossier_id)
+            self._anomalies += len(dossier.anomalies) - before.anomalies
             changes.states.append((dossier_id.encode(), _ENCODER.encode(dossier)))
         self.publish(changes, next_offset=records[-1].offset + 1)
         return changes
@@ -134,32 +177,6 @@ class Ledger:
         key = progress_key(self.partition)
         changes.tallies.append((key, key.encode(), _ENCODER.encode(progress)))
 
-    def _apply(self, event: Event, offset: int, touched: dict[str, tuple[Standing, Footprint | None]]) -> None:
-        dossier = self.states.get(event.subject)
-        if dossier is None:
-            dossier = Dossier(id=event.subject, policy_id=self._rules.default.id)
-            was: Standing = NOWHERE
-            before: Footprint | None = None
-            anomalies = 0
-        else:
-            was = standing(dossier, self.as_of)
-            before = footprint(dossier, was.bucket)
-            anomalies = len(dossier.anomalies)
-        history = dossier.history
-        folded = append(dossier, entry_of(event), self._rules)
-        if folded.history is history:
-            return  # a repeat
-        folded.offset = offset
-        self._anomalies += len(folded.anomalies) - anomalies
-        self.states[event.subject] = folded
-        touched.setdefault(event.subject, (was, before))
-
-    def _unknown(self, event: Event, units: frozenset[str]) -> ContractError | None:
-        data = event.data
-        if data.unit_id not in units:
-            return ContractError(Flaw("/data/unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
-        if data.to_unit_id is not None and data.to_unit_id not in units:
-            return ContractError(Flaw("/data/to_unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the units topic"))
-        if data.policy_id not in self._rules:
-            return ContractError(Flaw("/data/policy_id", Reason.UNKNOWN_POLICY, "expected a policy of the rulebook"))
-        return None
+    def _before(self, dossier: Dossier) -> _Before:
+        was = standing(dossier, self.as_of)
+        return _Before(was, footprint(dossier, was.bucket), dossier.history, len(dossier.anomalies))

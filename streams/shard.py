@@ -18,7 +18,7 @@ from schemas import topics
 from schemas.settings import Settings
 from streams.domain.deadline import Rulebook
 from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
-from streams.ledger import Changes, Ledger, read_records, units_named
+from streams.ledger import Changes, Ledger, names_of, read_records, refuse_unknown
 from streams.slices import Slice
 from streams.units import KnownUnits
 
@@ -110,9 +110,13 @@ class Shard:
         """Fold a slice that joins, and start its transaction once the one before is through."""
         records = [record for record in slice_.value if record.offset >= self.next]
         read = read_records(records)
-        if not units_named(read) <= self._units.known:
+        units, policies = names_of(read)
+        if not units <= self._units.known:
             await self._units.refresh()  # a unit is written before the events that name it
-        changes = self.ledger.fold(records, read, units=self._units.known, as_of=self._now())
+        known = self._rules.policies
+        if not units <= self._units.known or not policies <= known.keys():
+            read = [refuse_unknown(event, units=self._units.known, policies=known) for event in read]
+        changes = self.ledger.fold(records, read, as_of=self._now())
         self.next = records[-1].offset + 1
         await self._commit(changes)
 

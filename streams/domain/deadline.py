@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from schemas.reference import OnTime, PolicyRecord, Resume
 from schemas.state import Status, Timeliness
 from streams.domain import working_time
+from streams.domain.lifecycle import ends
 
 US: Final = 1_000_000
 HOUR_US: Final = 3600 * US
@@ -31,6 +32,7 @@ class Policy:
     zone: ZoneInfo
     on_time: OnTime
     pauses: frozenset[Status]
+    ends: frozenset[Status]
     resume: Resume
     due_soon: int  # microseconds before the promise closes
 
@@ -42,6 +44,7 @@ class Policy:
             zone=ZoneInfo(record.zone),
             on_time=record.on_time,
             pauses=record.pauses,
+            ends=ends(record.pauses),
             resume=record.resume,
             due_soon=record.due_soon_h * HOUR_US,
         )
@@ -84,9 +87,6 @@ class Rulebook:
         """Build the rules; `KeyError` when the default is not among them."""
         policies = {id_: Policy.of(record) for id_, record in records.items()}
         return cls(policies, policies[default])
-
-    def __contains__(self, policy_id: str | None) -> bool:
-        return policy_id is None or policy_id in self.policies
 
 
 def classify(*, due_at: int | None, ended_at: int | None, as_of: int, policy: Policy) -> Timeliness:

@@ -27,7 +27,7 @@ from schemas.tallies import (
     WITHDRAWN,
 )
 from streams.domain.deadline import Policy, Rulebook, classify
-from streams.domain.lifecycle import RANK, is_end, next_status
+from streams.domain.lifecycle import RANK, next_status
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -126,7 +126,7 @@ def _taken_back(entries: list[Entry], dossier: Dossier) -> set[str]:
 
 
 def _mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
-    dossier.anomalies.append(Anomaly(entry.identity, entry.kind, code, dossier.status))
+    dossier.anomalies = (*dossier.anomalies, Anomaly(entry.identity, entry.kind, code, dossier.status))
 
 
 def _step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
@@ -153,11 +153,12 @@ def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> No
         _count(dossier, entry.at, policy, RECEIVED[dossier.channel or Channel.DIRECT])
     elif entry.kind is Kind.TRANSFERRED:
         _transfer(dossier, entry, policy)
-    _pause(dossier, entry, was, policy)
+    if dossier.paused_at is not None or status in policy.pauses:
+        _pause(dossier, entry, was, policy)
     if entry.due_at is not None:
         _promise(dossier, entry.due_at, policy)
         dossier.due_cause = entry.cause
-    was_ended, ended = is_end(was, policy.pauses), is_end(status, policy.pauses)
+    was_ended, ended = was in policy.ends, status in policy.ends
     if ended and not was_ended:
         _close(dossier, entry, policy)
     elif was_ended and not ended:
@@ -236,7 +237,7 @@ def _reopen(dossier: Dossier, entry: Entry, policy: Policy) -> None:
 
 
 def _count(dossier: Dossier, at: int, policy: Policy, counter: str) -> None:
-    dossier.flows.append(Flow(policy.day_of(at), dossier.unit_id or "", counter))
+    dossier.flows = (*dossier.flows, Flow(policy.day_of(at), dossier.unit_id or "", counter))
 
 
 _OUTCOME_OF_END: Final[Mapping[Status | None, str]] = {

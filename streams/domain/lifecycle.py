@@ -91,14 +91,18 @@ NEXT: Final[Mapping[tuple[Status | None, Kind], Status | None]] = MappingProxyTy
 
 def next_status(status: Status | None, kind: Kind, *, accepted: bool) -> Status | None:
     """The status that follows; None when the lifecycle does not allow the step. Total: any status, any kind."""
-    if (status, kind) not in NEXT or kind in (BEFORE_ACCEPTANCE if accepted else AFTER_ACCEPTANCE):
-        return None
-    return NEXT[status, kind] or (Status.PROCESSING if accepted else Status.REGISTERED)
+    return _STEPS[accepted].get((status, kind))
 
 
-def is_end(status: Status | None, pauses: frozenset[Status]) -> bool:
-    """Whether a dossier in this status is closed: a stop is an end unless the policy calls it a pause."""
-    return status in _ENDS or (status is Status.STOPPED and status not in pauses)
+def ends(pauses: frozenset[Status]) -> frozenset[Status]:
+    """The statuses of a closed dossier: a stop is an end unless the policy calls it a pause."""
+    return frozenset({Status.REFUSED, Status.WITHDRAWN, Status.FINISHED, Status.DELIVERED, Status.STOPPED}) - pauses
 
 
-_ENDS: Final = frozenset({Status.REFUSED, Status.WITHDRAWN, Status.FINISHED, Status.DELIVERED})
+def _steps(*, accepted: bool) -> Mapping[tuple[Status | None, Kind], Status]:
+    barred = BEFORE_ACCEPTANCE if accepted else AFTER_ACCEPTANCE
+    back = Status.PROCESSING if accepted else Status.REGISTERED
+    return {(status, kind): to or back for (status, kind), to in NEXT.items() if kind not in barred}
+
+
+_STEPS: Final = {accepted: _steps(accepted=accepted) for accepted in (False, True)}

@@ -49,17 +49,16 @@ def standing(dossier: Dossier, as_of: int) -> Standing:
 
 
 class Footprint(NamedTuple):
-    """All that a dossier adds to the counters. `flows` may grow behind our back: only the first `flow_count` count."""
+    """All that a dossier adds to the counters."""
 
     unit_id: str
     bucket: str | None
-    flows: list[Flow]
-    flow_count: int
+    flows: tuple[Flow, ...]
 
 
 def footprint(dossier: Dossier, bucket: str | None) -> Footprint:
     """What `dossier` adds now; `bucket` is its standing's."""
-    return Footprint(dossier.unit_id or "", bucket, dossier.flows, len(dossier.flows))
+    return Footprint(dossier.unit_id or "", bucket, dossier.flows)
 
 
 class TallyBook:
@@ -80,10 +79,11 @@ class TallyBook:
         if (before.unit_id, before.bucket) != (after.unit_id, after.bucket):
             self._add_stock(before.unit_id, before.bucket, -1)
             self._add_stock(after.unit_id, after.bucket, 1)
-        if before.flows is after.flows:  # the fold only went on
-            self._add_flows(after.flows[before.flow_count :], 1)
+        known = len(before.flows)
+        if after.flows[:known] == before.flows:  # the fold only went on
+            self._add_flows(after.flows[known:], 1)
         else:
-            self._add_flows(before.flows[: before.flow_count], -1)
+            self._add_flows(before.flows, -1)
             self._add_flows(after.flows, 1)
 
     def take_moved(self) -> tuple[set[str], set[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from schemas.events import Channel, Kind, Outcome
 from schemas.tallies import Progress, Tally
 from streams.domain.dossier import micros
 from streams.domain.tally import recount, without_zeros
-from streams.ledger import Changes, Ledger, read_records
+from streams.ledger import Changes, Ledger, read_records, refuse_unknown
 from tests.factories import OTHER_UNIT, UNIT, at, event, rules
 from tests.fakes import FakeRecord, records_of
 
@@ -33,7 +33,8 @@ def ledger() -> Ledger:
 
 
 def fold(books: Ledger, records: list[FakeRecord], as_of: int = NOW) -> Changes:
-    return books.fold(records, read_records(records), units=UNITS, as_of=as_of)
+    read = [refuse_unknown(event, units=UNITS, policies=RULES.policies) for event in read_records(records)]
+    return books.fold(records, read, as_of=as_of)
 
 
 def published(*changes: Changes) -> dict[str, dict[str, int]]:
