@@ -1,0 +1,167 @@
+"""`hoso sql`: one question to ClickHouse, at the local stack's SQL door or at the server of the settings."""
+
+import csv
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.table import Table
+
+from schemas.errors import SettingsError, Unavailable
+from schemas.settings import Settings, read_settings
+from services.cli.output import AsJson, complain, console, note, print_json
+from services.local.ports import reachable
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+ROWS_SHOWN_MAX: Final = 1000  # in a table on a terminal: nobody reads further
+CONNECT_S_MAX: Final = 5
+ANSWER_S_MAX: Final = 300
+HTTP_PORT: Final = 8123
+HTTPS_PORT: Final = 8443
+INT64: Final = range(-(2**63), 2**63)
+FROM_STDIN: Final = "-"
+_MESSAGE: Final = re.compile(r"DB::Exception: (.*?)(?: \(version .*)?$", re.MULTILINE)
+
+
+class QueryError(Exception):
+    """ClickHouse refuses the query; the text is its reason, in one line."""
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="What to ask; `-` reads it from standard input.", show_default=False)],
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, as is done in a pipe.")] = False,
+) -> None:
+    """Ask ClickHouse. What analysts see: mart.unit_daily, mart.dossiers and mart.freshness.
+
+    Examples:
+
+    hoso sql "SELECT * FROM mart.freshness"
+
+    hoso sql --csv - < question.sql > answer.csv
+
+    Exit code: 0; 1 ClickHouse refuses the query; 3 nothing answers: the local stack is started by `hoso up`.
+    """
+    settings = read_settings()
+    text = sys.stdin.read() if query == FROM_STDIN else query
+    try:
+        with open_reader(settings) as client:
+            names, rows = ask(client, text)
+    except QueryError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif as_csv or not console.is_terminal:
+        print_csv(names, rows)
+    else:
+        print_table(names, rows)
+
+
+@contextmanager
+def open_reader(settings: Settings) -> "Iterator[Client]":
+    """A client of the server, or of the local stack's SQL door; `Unavailable` when nothing answers."""
+    from clickhouse_connect import get_client  # takes 0.1 s, which `hoso --help` should not
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    host, port = address_of(settings)
+    try:
+        client = get_client(
+            host=host,
+            port=port,
+            username=settings.clickhouse_user if settings.clickhouse else "default",
+            password=settings.clickhouse_password.get_secret_value() if settings.clickhouse else "",
+            interface="https" if settings.clickhouse and settings.clickhouse_secure else "http",
+            connect_timeout=CONNECT_S_MAX,
+            send_receive_timeout=ANSWER_S_MAX,
+            autogenerate_session_id=False,
+            tz_mode="aware",
+        )
+    except ClickHouseError as error:
+        todo = "check HOSO_CLICKHOUSE" if settings.clickhouse else "start the local stack with `hoso up`"
+        raise Unavailable(f"ClickHouse at {host}:{port} does not answer: {todo}") from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def ask(client: "Client", query: str) -> tuple[Sequence[str], list[list[Any]]]:
+    """Column names, and rows of what JSON knows; `QueryError` when ClickHouse refuses, `Unavailable` without it."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+    try:
+        result = client.query(query.strip().rstrip(";"))
+    except OperationalError as error:
+        raise Unavailable(f"ClickHouse does not answer any more: {_one_line(error)}") from error
+    except ClickHouseError as error:
+        raise QueryError(_one_line(error)) from error
+    return result.column_names, [[plain(value) for value in row] for row in result.result_rows]
+
+
+def address_of(settings: Settings) -> tuple[str, int]:
+    """Where ClickHouse answers over HTTP."""
+    if not settings.clickhouse:
+        return reachable(settings.host), settings.sql_port
+    host, _, port = settings.clickhouse.partition(":")
+    if port and not port.isdecimal():
+        raise SettingsError("HOSO_CLICKHOUSE: expected host or host:port")
+    return host, int(port or (HTTPS_PORT if settings.clickhouse_secure else HTTP_PORT))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it. Times keep their zone; what JSON cannot hold exactly becomes text."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if value in INT64 else str(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case date():  # and datetime
+            return value.isoformat()
+        case Mapping():
+            return {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+        case _:
+            return str(value)
+
+
+def print_csv(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows with a header; nothing for NULL, JSON for what has parts."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(names)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows for people."""
+    table = Table()
+    for index, name in enumerate(names):
+        is_number = all(isinstance(row[index], int | float | None) for row in rows[:ROWS_SHOWN_MAX])
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows[:ROWS_SHOWN_MAX]:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table, markup=False)
+    if len(rows) > ROWS_SHOWN_MAX:
+        note(f"the first {ROWS_SHOWN_MAX} of {len(rows)} rows; --csv prints all")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    return "" if value is None else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    found = _MESSAGE.search(str(error))
+    return found[1] if found else str(error).splitlines()[0]
