@@ -1,0 +1,52 @@
+# The verbs of this project. Each prepares what it needs; Python 3.11 to 3.13 is all that must be there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check chaos bench format published lock clean help
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY)  ## A synthetic year of a city, from events to counters to SQL; ONCE=1 stops when it is through
+	$(BIN)/hoso demo $(if $(ONCE),--once)
+
+test: $(READY)  ## Every test but the long kill rounds
+	$(BIN)/pytest
+
+check: $(READY)  ## Format, lint, types, direction of imports, published files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m services.publish --check
+
+chaos: $(READY)  ## The long kill rounds; SEED=n repeats one
+	$(BIN)/pytest -m chaos tests/chaos $(if $(SEED),--seed $(SEED))
+
+bench: $(READY)  ## Ratios to peers, written to docs/performance.json
+	$(BIN)/python -m benchmarks
+
+format: $(READY)  ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+published: $(READY)  ## Write the published schemas anew
+	$(BIN)/python -m services.publish
+
+lock: $(READY)  ## Resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --group lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean:  ## Delete data, environment and caches
+	rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+		"Hoso needs Python 3.11 to 3.13, found %d.%d: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	@echo "installing (about 250 MB the first time)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
