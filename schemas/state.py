@@ -127,4 +127,4 @@ class Dossier(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     anomalies: tuple[Anomaly, ...] = ()
     last_at: int = 0  # place of the last folded entry: (last_at, last_rank)
     last_rank: int = -1
-    history: msgspec.Raw = NO_HISTORY
+    history: msgspec.Raw = msgspec.field(default_factory=lambda: NO_HISTORY)  # a JSON array of Entry
