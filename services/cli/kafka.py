@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from schemas.topics import EVENTS, TOPICS, Topic
+from schemas.topics import EVENTS, TOPICS, UNITS, Topic
 
 ANSWER_S_MAX: Final = 10.0
 READ_S_MAX: Final = 3.0  # for the last counted records, which may be behind a commit marker and never come
@@ -69,7 +69,7 @@ async def topic_states(settings: Settings) -> list[TopicState]:
             differing={
                 key: configs[name][key]
                 for key, wanted in topic.config.items()
-                if name in configs and float_or_text(configs[name][key]) != float_or_text(wanted)
+                if name in configs and _number_or_text(configs[name][key]) != _number_or_text(wanted)
             },
         )
         for name, topic in names.items()
@@ -97,16 +97,7 @@ async def lags(settings: Settings) -> list[PartitionLag]:
             ]
         if not partitions:
             raise Unavailable(f"there is no topic {topic} at {settings.bootstrap}: make it with `hoso migrate`")
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap,
-            group_id=settings.group,  # assigned by hand: asking about a group does not join it
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=FETCH_BYTES,
-        )
-        try:
-            await consumer.start()
+        async with _consumer(settings, group=settings.group) as consumer:  # by hand: asking does not join the group
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
             consumer.assign(partitions)
@@ -114,8 +105,6 @@ async def lags(settings: Settings) -> list[PartitionLag]:
             counted_at_ms = await _written_at_ms(
                 consumer, {tp: offset - 1 for tp, offset in committed.items() if offset and offset > begins[tp]}
             )
-        finally:
-            await consumer.stop()
     return [
         PartitionLag(
             partition=tp.partition,
@@ -128,7 +117,21 @@ async def lags(settings: Settings) -> list[PartitionLag]:
     ]
 
 
-def float_or_text(text: str) -> float | str:
+async def published_units(settings: Settings) -> dict[str, bytes]:
+    """The newest value of each unit in the `units` topic."""
+    tp = TopicPartition(settings.topics[UNITS], 0)
+    found: dict[str, bytes] = {}
+    async with answering(settings), _consumer(settings) as consumer:
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+                found[(record.key or b"").decode()] = record.value or b""
+    return found
+
+
+def _number_or_text(text: str) -> float | str:
     """A broker may answer 0.30 for 0.3."""
     try:
         return float(text)
@@ -144,6 +147,23 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def _consumer(settings: Settings, *, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def _configs(admin: AIOKafkaAdminClient, topics: dict[str, Topic]) -> dict[str, dict[str, str]]:

@@ -49,10 +49,16 @@ async def fetch_jars(cache: Path, *, progress: Callable[[int, int], None]) -> li
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def missing_jars(cache: Path) -> tuple[int, int]:
+    """How many of how many jars a start would fetch."""
+    locked = LockFile.load(LOCK_FILE).dependencies
+    return sum(not _is_there(jar, cache / _name(jar)) for jar in locked), len(locked)
+
+
 def _fetch(jar: LockedDependency, cache: Path, remote_repos: dict[str, str] | None) -> Path:
     """The jar's file in the cache, fetched if it is missing there or not what the lock says."""
-    wanted = cache / f"{jar.artifactId}-{jar.version}.jar"
-    if wanted.exists() and _sha256(wanted) == jar.sha256:
+    wanted = cache / _name(jar)
+    if _is_there(jar, wanted):
         return wanted
     cache.mkdir(parents=True, exist_ok=True)
     # Moved in whole and checked: a fetch cut short never looks like a jar.
@@ -69,6 +75,14 @@ def _fetch(jar: LockedDependency, cache: Path, remote_repos: dict[str, str] | No
             raise BrokerError(f"{wanted.name} is not the file that {LOCK_FILE.name} names: its SHA-256 differs")
         fetched.replace(wanted)
     return wanted
+
+
+def _name(jar: LockedDependency) -> str:
+    return f"{jar.artifactId}-{jar.version}.jar"
+
+
+def _is_there(jar: LockedDependency, path: Path) -> bool:
+    return path.exists() and _sha256(path) == jar.sha256
 
 
 def _sha256(path: Path) -> str:
