@@ -65,7 +65,7 @@ function showAll({ mark }) {
   document.title = tops.length ? `${place} · ${texts.kicker}` : texts.kicker;
   const period = chosenPeriod();
   showNumbers(byId("figures"), sumOf(tops.map((unit) => numbersOf(unit, period))), mark);
-  for (const unit of state.units.values()) showNumbers(byId(`unit ${unit.id}`), numbersOf(unit, period), mark);
+  for (const unit of state.units.values()) showNumbers(byId(`unit-${unit.id}`), numbersOf(unit, period), mark);
 }
 
 const nameOf = (unit) => (state.language === "en" ? unit.name_en : unit.name_vi);
@@ -76,20 +76,20 @@ function showNumbers(place, numbers, mark) {
   for (const cell of place.querySelectorAll("[data-n]")) {
     const value = numbers === null ? null : numbers[cell.dataset.n];
     const share = cell.dataset.n === "earlyShare";
-    const known = numbers !== null && value !== null;
-    setText(cell, known ? (share ? format.percent(value) : format.number(value)) : "—", mark);
+    if (numbers === null) setText(cell, "—", mark);
+    else if (value === null) setText(cell, "", mark); // a share of nothing is neither zero nor unknown
+    else setText(cell, share ? format.percent(value) : format.number(value), mark);
     cell.classList.toggle("zero", value === 0 && !share);
-    if (share) cell.title = known ? shareFormula(numbers) : texts.formula;
-    else if (numbers === null) cell.title = texts.noData;
-    else cell.removeAttribute("title");
+    cell.title = numbers === null ? texts.noData : share ? shareFormula(numbers) : "";
   }
+  place.classList.toggle("nothing-resolved", numbers?.resolved === 0);
   for (const bar of place.querySelectorAll("[data-bar]")) showBar(bar, numbers);
   const moved = place.querySelector("#moved");
   if (moved) moved.hidden = !numbers?.moved;
 }
 
-const shareFormula = (numbers) =>
-  `${texts.formula} = ${format.number(numbers.early)} ÷ ${format.number(numbers.resolved)}`;
+const shareFormula = ({ early, resolved }) =>
+  resolved ? `${texts.formula} = ${format.number(early)} ÷ ${format.number(resolved)}` : texts.nothingResolved;
 
 const BARS = {
   received: { opening: "opening", online: "online", direct: "direct", postal: "postal" },
@@ -130,7 +130,7 @@ function buildRows() {
   const depth = (unit) => (unit?.parent_id == null ? 0 : 1 + depth(state.units.get(unit.parent_id)));
   const parents = new Set([...state.units.values()].map((unit) => unit.parent_id));
   byId("units").replaceChildren(...[...state.units.values()].map((unit) => {
-    const row = element("tr", parents.has(unit.id) ? "parent" : "leaf", { role: "row", id: `unit ${unit.id}` });
+    const row = element("tr", parents.has(unit.id) ? "parent" : "leaf", { role: "row", id: `unit-${unit.id}` });
     const head = element("th", "name", { role: "rowheader", scope: "row" });
     head.style.setProperty("--depth", depth(unit));
     head.append(element("span", "label"), element("span", "missing"));
@@ -152,8 +152,9 @@ function showTexts() {
     if (place.tagName === "TD") place.dataset.label = texts[place.dataset.t];
     else place.textContent = texts[place.dataset.t];
   }
+  for (const place of document.querySelectorAll("[data-tip]")) place.title = texts[place.dataset.tip];
   for (const unit of state.units.values()) {
-    const row = byId(`unit ${unit.id}`);
+    const row = byId(`unit-${unit.id}`);
     row.querySelector(".label").textContent = nameOf(unit);
     row.querySelector(".missing").textContent = texts.noData;
   }
