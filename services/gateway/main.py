@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import AsyncExitStack
+from typing import Final
 
 from schemas.errors import SettingsError, Unavailable
 from schemas.logs import configure_logs
@@ -19,15 +20,19 @@ from services.gateway.units import FollowedUnits
 from services.gateway.warm import warm
 from services.http import serve, stop_on_signals
 
+EXIT_SETTINGS: Final = 2  # a supervisor does not start it again
+EXIT_UNAVAILABLE: Final = 3
+
 
 def main() -> None:
-    """Run until told to stop; exit code 1 with a line that says what to change when it cannot."""
+    """Run until told to stop; a line says what to change when it cannot. Exit code 2: the settings, 3: the broker."""
     try:
         settings = read_settings()
         configure_logs(settings)
         asyncio.run(run(settings))
     except (SettingsError, Unavailable) as error:
-        sys.exit(f"hoso gateway: {error}")
+        sys.stderr.write(f"hoso gateway: {error}\n")
+        sys.exit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_UNAVAILABLE)
 
 
 async def run(settings: Settings) -> None:

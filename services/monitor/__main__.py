@@ -2,19 +2,26 @@
 
 import asyncio
 import sys
+from typing import Final
 
 from schemas.errors import SettingsError
+from schemas.logs import configure_logs
 from schemas.settings import Settings, read_settings
 from services.http import stop_on_signals
 from services.monitor.app import Monitor
 
+EXIT_SETTINGS: Final = 2  # a supervisor does not start it again
+
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; exits with what to change when the settings cannot work."""
+    """Serve until SIGTERM or SIGINT; exit code 2, and what to change, when the settings cannot work."""
     try:
-        asyncio.run(_run(read_settings()))
+        settings = read_settings()
+        configure_logs(settings)
+        asyncio.run(_run(settings))
     except SettingsError as error:
-        sys.exit(f"hoso monitor: {error}")
+        sys.stderr.write(f"hoso monitor: {error}\n")
+        sys.exit(EXIT_SETTINGS)
 
 
 async def _run(settings: Settings) -> None:
