@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from schemas.codec import Event, new_event
 from schemas.events import Channel, Kind, Outcome
 
-SOURCE: Final = "urn:hoso:demo"
+SOURCE: Final = "https://motcua.uongbi.example/demo"
 SEED: Final = 2021
 OFFICE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 YEAR_END: Final = datetime(2021, 12, 31, 23, 59, 59, tzinfo=OFFICE)
