@@ -67,7 +67,10 @@ async def _read_units(settings: Settings) -> dict[str, bytes]:
     tp = TopicPartition(settings.topics[UNITS], 0)
     found: dict[str, bytes] = {}
     async with AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, enable_auto_commit=False, isolation_level="read_committed"
+        bootstrap_servers=settings.bootstrap,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",  # the default would race with the seek below and may read nothing
     ) as consumer:
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
