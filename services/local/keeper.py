@@ -68,11 +68,20 @@ class Backoff:
 class Keeper:
     """Runs one part until told to stop."""
 
-    def __init__(self, part: Part, *, notify: Notify) -> None:
+    def __init__(
+        self,
+        part: Part,
+        *,
+        notify: Notify,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.part = part
         self.ready = asyncio.Event()  # set once it has answered, and for good: what is down later is started again
         self.missing = "not started"  # what its last answer lacked
         self._notify = notify
+        self._clock = clock
+        self._sleep = sleep
         self._running: Running | None = None
 
     async def keep(self) -> NoReturn:
@@ -93,12 +102,12 @@ class Keeper:
                 trouble = f"{self.part.name} {_how_it_ended(code)}"
             except Unavailable as error:
                 trouble, said = f"{self.part.name} does not start: {error}", ""
-            if not self.ready.is_set() and starts == FIRST_STARTS_MAX:
-                raise Unavailable(f"{trouble}, for the {starts}rd time; {self.part.log} ends with:\n{said}")
-            wait_s = backoff.after(healthy_s)
             last = f"; {self.part.log} ends with:\n{said}" if said else ""
+            if not self.ready.is_set() and starts == FIRST_STARTS_MAX:
+                raise Unavailable(f"{trouble}, {starts} times in a row{last}")
+            wait_s = backoff.after(healthy_s)
             self._notify(f"{trouble}; starting it again in {wait_s:.0f} s{last}")
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
 
     async def stop(self) -> None:
         """End it in good order; call it after `keep` was cancelled."""
@@ -115,7 +124,7 @@ class Keeper:
         answering = asyncio.create_task(self._until_it_answers())
         try:
             code = await running.wait()
-            return code, monotonic() - answering.result() if answering.done() else 0.0
+            return code, self._clock() - answering.result() if answering.done() else 0.0
         finally:
             answering.cancel()
             with suppress(asyncio.CancelledError):
@@ -125,11 +134,11 @@ class Keeper:
         """When it first answered that it is ready."""
         while missing := await self.part.missing():
             self.missing = missing
-            await asyncio.sleep(ASK_EVERY_S)
+            await self._sleep(ASK_EVERY_S)
         if self.ready.is_set():
             self._notify(f"{self.part.name} answers again")
         self.ready.set()
-        return monotonic()
+        return self._clock()
 
 
 def _how_it_ended(code: int) -> str:

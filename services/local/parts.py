@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
+import msgspec
 from pydantic import SecretStr
 
 from schemas.settings import PREFIX, Settings
@@ -70,10 +71,10 @@ async def what_is_missing(client: httpx.AsyncClient, address: str) -> str:
     """The empty text when a health route says that all is well, else what it says."""
     try:
         answer = await client.get(address, timeout=ANSWER_S_MAX)
-        document = answer.json()
+        document = msgspec.json.decode(answer.content, type=dict[str, Any])
     except httpx.HTTPError:
         return f"{address} does not answer"
-    except ValueError:
+    except msgspec.DecodeError:
         return f"{address} answers something else"
     if answer.is_success and document.get("ready", True):
         return ""

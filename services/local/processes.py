@@ -14,7 +14,7 @@ from services.local.leash import leashed
 
 POLL_S: Final = 0.05
 LOG_BYTES_MAX: Final = 20 * 1024 * 1024  # a longer log is put aside when its process starts anew; one is kept
-TAIL_LINES: Final = 20
+TAIL_LINES: Final = 12
 TAIL_BYTES_MAX: Final = 64 * 1024
 
 
