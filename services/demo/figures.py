@@ -98,7 +98,7 @@ def figures(live: tuple[Group, Group], sql: tuple[Group, Group]) -> list[Figure]
         return line(name, f"{article:,}", *(f"{group[key]:,}" for group in groups))
 
     return [
-        count("centre: received, with what was carried over", 129_023, centre, "workload"),
+        count("centre: received, carried over included", 129_023, centre, "workload"),
         count("centre: carried over from 2020", 580, centre, "opening"),
         count("centre: resolved", 128_539, centre, "resolved"),
         line("centre: of these early", "95.35 %", *(_percent(group, "early", "resolved", 2) for group in centre)),

@@ -113,6 +113,11 @@ class Broker:
         """What a client calls `bootstrap_servers`."""
         return f"{HOST}:{self.port}"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        return self.process.pid if self.process.poll() is None else None
+
     async def wait(self) -> int:
         """Return the exit code once the broker has ended, for whatever reason."""
         return await end_of(self.process)

@@ -29,6 +29,10 @@ Notify = Callable[[str], None]
 class Running(Protocol):
     """A process that was started."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+
     async def wait(self) -> int:
         """Return its exit code once it has ended."""
 
@@ -83,6 +87,11 @@ class Keeper:
         self._clock = clock
         self._sleep = sleep
         self._running: Running | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None while the part is down."""
+        return None if self._running is None else self._running.pid
 
     async def keep(self) -> NoReturn:
         """`SettingsError` or `Unavailable` when it cannot live; both carry what it said last."""

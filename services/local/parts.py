@@ -35,6 +35,11 @@ class Service:
 
     process: subprocess.Popen[bytes] = field(repr=False)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        return self.process.pid if self.process.poll() is None else None
+
     async def wait(self) -> int:
         """Return its exit code once it has ended."""
         return await end_of(self.process)

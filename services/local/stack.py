@@ -57,6 +57,10 @@ class LocalStack:
         """The API key of this machine's own source; None when a sources file of yours is used."""
         return read_key(self.settings)
 
+    def pid_of(self, name: str) -> int | None:
+        """The process id of a part; None while it is down."""
+        return self._keepers[name].pid
+
     async def __aenter__(self) -> Self:
         """Start everything; `AlreadyRunning`, `SettingsError` or `Unavailable` when that cannot be."""
         self._context = self._run()
