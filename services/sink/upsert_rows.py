@@ -38,6 +38,7 @@ Row = dict[str, Any]
 def dossier_row(key: str, value: bytes | None) -> Row:
     """A row of `core.dossiers` without its address; without value the dossier was deleted."""
     dossier = Dossier(id=key) if value is None else _DOSSIER.decode(value)
+    _check_key(key, dossier.id)
     return {
         "dossier_id": dossier.id,
         "event_offset": dossier.offset,
@@ -75,14 +76,16 @@ def tally_row(key: str, value: bytes | None) -> Row:
     else:
         share = _PROGRESS.decode(value)
         counts, key_of_value = {name: getattr(share, name) for name in PROGRESS}, progress_key(share.partition)
-    if key_of_value != key or not counts.keys() <= row.keys():
-        raise ValueError("key and counters differ from what this release knows")
+    _check_key(key, key_of_value)
+    if not counts.keys() <= row.keys():
+        raise ValueError("a counter that this release does not know")
     return row | {"next_offset": share.offset, "as_of": _moment(share.as_of)} | counts
 
 
 def unit_row(key: str, value: bytes | None) -> Row:
     """A row of `core.units` without its address."""
     unit = Unit(id=key, name_vi="", name_en="") if value is None else Unit.model_validate_json(value)
+    _check_key(key, unit.id)
     return {"unit_id": unit.id, "name_vi": unit.name_vi, "name_en": unit.name_en, "parent_id": unit.parent_id or ""}
 
 
@@ -96,12 +99,14 @@ def upsert_columns(batch: Batch, to_row: Callable[[str, bytes | None], Row]) -> 
         except (msgspec.MsgspecError, ValidationError, ValueError, OverflowError):
             unreadable.append(record)
             continue
-        row["koffset"] = record.offset
-        row["is_deleted"] = record.value is None
-        rows.append(row)
-    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    columns["kpart"] = [batch.partition] * len(rows)
+        rows.append(row | {"kpart": batch.partition, "koffset": record.offset, "is_deleted": record.value is None})
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     return Rows(columns, unreadable)
+
+
+def _check_key(key: str, key_of_value: str) -> None:
+    if key != key_of_value:
+        raise ValueError("the value belongs to another key")
 
 
 def _moment(micros: int | None) -> datetime | None:

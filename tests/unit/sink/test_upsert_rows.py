@@ -1,0 +1,181 @@
+"""States, tallies, heartbeats and units become rows of upserts; tombstones delete, foreign records are handed back."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.events import Channel, Kind
+from schemas.reference import Unit
+from schemas.state import Anomaly, AnomalyCode, Dossier, Flow, Status, Timeliness
+from schemas.tallies import Progress, Tally, progress_key
+from services.sink.upsert_rows import COUNTERS, PROGRESS, Row, dossier_row, tally_row, unit_row, upsert_columns
+from tests.factories import at
+from tests.unit.sink.make import FakeRecord, batch
+
+ToRow = Callable[[str, bytes | None], Row]
+MOMENT = at("2021-03-01 08:30")
+MICROS = round(MOMENT.timestamp()) * 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ZEROS = dict.fromkeys((*COUNTERS, *PROGRESS), 0)
+
+
+def record(offset: int, key: str, value: object) -> FakeRecord:
+    return FakeRecord(offset, key=key.encode(), value=None if value is None else msgspec.json.encode(value))
+
+
+def row_of(to_row: ToRow, key: str, value: object) -> dict[str, Any]:
+    columns = upsert_columns(batch(record(11, key, value)), to_row).columns
+    return {name: values[0] for name, values in columns.items()}
+
+
+def test_a_dossier() -> None:
+    dossier = Dossier(
+        id="D1",
+        offset=40,
+        policy_id="vn-day-1",
+        status=Status.FINISHED,
+        unit_id="06808",
+        channel=Channel.ONLINE,
+        accepted_at=MICROS,
+        due_original=MICROS + 1,
+        finished_at=MICROS,
+        ended_at=MICROS,
+        outcome="granted",
+        timeliness=Timeliness.EARLY,
+        flows=[Flow("2021-03-01", "06808", "received_online"), Flow("2021-03-02", "06808", "resolved_early")],
+        anomalies=[Anomaly("ab", Kind.FINISHED, AnomalyCode.NOT_ALLOWED, None)],
+    )
+    row = row_of(dossier_row, "D1", dossier)
+    assert {name: value for name, value in row.items() if value not in (None, "")} == {
+        "dossier_id": "D1",
+        "kpart": 3,
+        "koffset": 11,
+        "is_deleted": False,
+        "event_offset": 40,
+        "policy_id": "vn-day-1",
+        "status": "finished",
+        "unit_id": "06808",
+        "channel": "online",
+        "accepted_at": MOMENT,
+        "due_original_at": MOMENT.replace(microsecond=1),
+        "finished_at": MOMENT,
+        "ended_at": MOMENT,
+        "outcome": "granted",
+        "timeliness": "early",
+        "flow_days": [date(2021, 3, 1), date(2021, 3, 2)],
+        "flow_units": ["06808", "06808"],
+        "flow_counters": ["received_online", "resolved_early"],
+        "anomaly_identities": ["ab"],
+        "anomaly_kinds": ["finished"],
+        "anomaly_codes": ["not_allowed"],
+        "anomaly_statuses": [""],
+    }
+
+
+def test_a_stock_share() -> None:
+    share = Tally(unit_id="06808", partition=2, offset=40, as_of=MICROS, counts={"open_overdue": 3})
+    assert row_of(tally_row, share.key, share) == {
+        **ZEROS,
+        "scope": "stock",
+        "unit_id": "06808",
+        "day": date(1970, 1, 1),
+        "partition": 2,
+        "next_offset": 40,
+        "as_of": MOMENT,
+        "open_overdue": 3,
+        "kpart": 3,
+        "koffset": 11,
+        "is_deleted": False,
+    }
+
+
+def test_a_flow_share() -> None:
+    share = Tally(unit_id="U", partition=0, offset=1, as_of=0, counts={"received_online": 2}, day="2021-03-01")
+    row = row_of(tally_row, share.key, share)
+    assert (row["scope"], row["day"], row["received_online"]) == ("flow", date(2021, 3, 1), 2)
+
+
+def test_a_heartbeat() -> None:
+    beat = Progress(partition=2, offset=40, as_of=MICROS, dossiers=5, anomalies=1, parked=7)
+    row = row_of(tally_row, progress_key(2), beat)
+    assert (row["scope"], row["unit_id"], row["partition"], row["next_offset"]) == ("progress", "", 2, 40)
+    assert [row[name] for name in PROGRESS] == [5, 1, 7]
+
+
+def test_a_unit() -> None:
+    unit = Unit(id="06808", name_vi="Phường Trưng Vương", name_en="Trưng Vương ward", parent_id="H49")
+    columns = upsert_columns(
+        batch(FakeRecord(0, key=b"06808", value=unit.model_dump_json().encode())), unit_row
+    ).columns
+    assert {name: values[0] for name, values in columns.items()} == {
+        "unit_id": "06808",
+        "name_vi": "Phường Trưng Vương",
+        "name_en": "Trưng Vương ward",
+        "parent_id": "H49",
+        "kpart": 3,
+        "koffset": 0,
+        "is_deleted": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("to_row", "key", "address"),
+    [
+        pytest.param(dossier_row, "D1", {"dossier_id": "D1"}, id="dossier"),
+        pytest.param(unit_row, "06808", {"unit_id": "06808"}, id="unit"),
+        pytest.param(
+            tally_row,
+            "U/2/2021-03-01",
+            {"scope": "flow", "unit_id": "U", "partition": 2, "day": date(2021, 3, 1)},
+            id="flow",
+        ),
+        pytest.param(tally_row, "U/2", {"scope": "stock", "unit_id": "U", "partition": 2}, id="stock"),
+        pytest.param(tally_row, "/2", {"scope": "progress", "unit_id": "", "partition": 2}, id="heartbeat"),
+    ],
+)
+def test_a_tombstone_deletes_the_row_of_its_key(to_row: ToRow, key: str, address: dict[str, Any]) -> None:
+    row = row_of(to_row, key, None)
+    assert row["is_deleted"]
+    assert row.items() >= address.items()
+
+
+@pytest.mark.parametrize(
+    ("to_row", "key", "value"),
+    [
+        pytest.param(dossier_row, b"D1", b"not json", id="not JSON"),
+        pytest.param(dossier_row, b"D1", b'{"id": "D1", "accepted_at": 9999999999999999999}', id="beyond all time"),
+        pytest.param(dossier_row, b"D1", b'{"id": "D1", "flows": [["yesterday", "U", "x"]]}', id="no day"),
+        pytest.param(dossier_row, b"D1", b'{"id": "D2"}', id="other dossier"),
+        pytest.param(dossier_row, b"\xff", b'{"id": "D1"}', id="key that is no UTF-8"),
+        pytest.param(dossier_row, None, b"[]", id="no key"),
+        pytest.param(tally_row, b"", b"{}", id="empty key"),
+        pytest.param(
+            tally_row, b"U/1", b'{"unit_id":"U","partition":2,"offset":1,"as_of":0,"counts":{}}', id="other key"
+        ),
+        pytest.param(
+            tally_row,
+            b"U/2",
+            b'{"unit_id":"U","partition":2,"offset":1,"as_of":0,"counts":{"new":1}}',
+            id="new counter",
+        ),
+        pytest.param(tally_row, b"U/two", None, id="no partition"),
+        pytest.param(unit_row, b"U", b'{"id": "U"}', id="no names"),
+    ],
+)
+def test_a_foreign_record_is_handed_back_and_its_neighbours_stay(
+    to_row: ToRow, key: bytes | None, value: bytes | None
+) -> None:
+    good = {dossier_row: "D2", tally_row: "U/9", unit_row: "U9"}[to_row]
+    foreign = FakeRecord(1, key=key, value=value)
+    rows = upsert_columns(batch(record(0, good, None), foreign, record(2, good, None)), to_row)
+    assert rows.unreadable == [foreign]
+    assert rows.columns["koffset"] == [0, 2]
+
+
+def test_a_batch_of_nothing_but_foreign_records_has_no_rows() -> None:
+    rows = upsert_columns(batch(FakeRecord(1, value=b"[]")), dossier_row)
+    assert len(rows.unreadable) == 1
+    assert rows.columns == {}
