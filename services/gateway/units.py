@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from schemas.errors import Unavailable
 from schemas.reference import Unit
-from services.gateway.kafka import started
+from services.gateway.kafka import RETRY_MS, started, stop
 
 log = structlog.get_logger()
 
@@ -43,6 +43,7 @@ class FollowedUnits:
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
+                retry_backoff_ms=RETRY_MS,
             ),
             bootstrap=self._bootstrap,
         )
@@ -57,7 +58,7 @@ class FollowedUnits:
     async def stop(self) -> None:
         """Leave."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop(self._consumer)
 
     async def follow(self) -> None:
         """Apply what is written, for ever."""

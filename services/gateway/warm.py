@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.codec import decode_record
 from schemas.errors import ContractError, Unavailable
-from services.gateway.kafka import started
+from services.gateway.kafka import started, stop
 from services.gateway.repeats import Window, fingerprint
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ async def warm(window: Window, *, bootstrap: str, topic: str, events_max: int) -
         try:
             count = await _read_tail(consumer, window, events_max=min(events_max, EVENTS_MAX))
         finally:
-            await consumer.stop()
+            await stop(consumer)
     except (KafkaError, Unavailable) as error:
         log.warning("window_not_warmed", error=type(error).__name__)
     else:
