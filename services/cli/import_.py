@@ -55,18 +55,20 @@ def _run(job: Job, settings: Settings, *, dry_run: bool) -> None:
     """Survey and import; an import that ends early says how far it came."""
     with progress() as bar:
         task = bar.add_task("reading", total=None)
-        job.survey()
-        bar.update(task, description="checking" if dry_run else "sending", total=job.found.rows)
 
         def advance(rows: int) -> None:
             bar.advance(task, rows)
 
         try:
-            asyncio.run(job.check(advance) if dry_run else job.send(settings, advance))
+            job.survey()
+            bar.update(task, description="checking" if dry_run else "sending", total=job.found.rows)
+            asyncio.run(job.run(None, advance) if dry_run else job.send(settings, advance))
         except (KeyboardInterrupt, SettingsError, Unavailable):
-            if job.account.stored:
-                note(f"Stopped: {job.account.stored:,} events are stored, those up to {job.account.reached}.")
+            if stored := job.account.stored:
+                note(f"Stopped: {stored:,} events are stored, those up to {job.account.reached}.")
                 note("Run the same command again to go on: what is stored already changes nothing.")
+            else:
+                note("Stopped before an event was stored.")
             raise
 
 

@@ -67,6 +67,11 @@ class CodeBook:
         self._given = given
         self._code_of: dict[str, str] = dict(given)
         self._text_of: dict[str, str] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no new text from now on: a text that comes up later is in a file that changed meanwhile."""
+        self._is_closed = True
 
     def code(self, text: str, column: str) -> str:
         """The code of a cleaned text; `Refusal` when it has none, `CannotImport` when another text has the same."""
@@ -76,6 +81,8 @@ class CodeBook:
         code = slug(text)
         if not code:
             raise Refusal(Fault.NO_CODE, column)
+        if self._is_closed:
+            raise CannotImport(f"{self._place}: column {column} changed while it was read; import a finished file")
         other = self._text_of.setdefault(code, text)
         if other != text:
             raise CannotImport(

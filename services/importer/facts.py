@@ -68,6 +68,11 @@ class Books:
         procedures = mapping.procedure.codes if mapping.procedure else {}
         return cls(CodeBook("unit", mapping.unit.codes), CodeBook("procedure", procedures))
 
+    def close(self) -> None:
+        """Take no new text from now on."""
+        self.units.close()
+        self.procedures.close()
+
 
 class Facts:
     """Turns the rows of one mapping into events."""

@@ -1,6 +1,6 @@
 """One import from mapping to summary: what the command line and the tests drive.
 
-`survey()` first, then `send()` or `check()`; `document()` is the summary, also of an import that ended early.
+`survey()` first, then `send()`, or `run(None)` to check only; `document()` is the summary, of an early end too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Job:
         self.found = Survey()
         self._mapping = mapping
         self._files = files
-        self._rejects = rejects
+        self.rejects = rejects
         self._books = Books.of(mapping)
         self._table = Table(columns=columns_of(mapping), delimiter=mapping.delimiter, empty=mapping.empty)
         self._published: Published | None = None
@@ -52,10 +52,7 @@ class Job:
     def survey(self) -> None:
         """Read everything once; `CannotImport` before anything happened."""
         self.found = survey(self._mapping, self._table, self._files, self._books)
-
-    async def check(self, advance: Advance) -> None:
-        """Make every event and send none."""
-        await self._run(None, advance)
+        self._books.close()
 
     async def send(self, settings: Settings, advance: Advance) -> None:
         """Publish the units, then send every event; `Unavailable` when the broker does not take them."""
@@ -63,17 +60,18 @@ class Job:
         await log.start()
         try:
             self._published = await publish_new_units(settings, self.found.units)
-            await self._run(log, advance)
+            await self.run(log, advance)
         finally:
             await log.stop()
 
-    async def _run(self, log: EventLog | None, advance: Advance) -> None:
+    async def run(self, log: EventLog | None, advance: Advance) -> None:
+        """Make every event, and send it when there is a log."""
         facts = Facts(self._mapping, self._books)
         await run_import(
             table=self._table,
             files=self._files,
             facts=facts,
-            rejects=self._rejects,
+            rejects=self.rejects,
             account=self.account,
             log=log,
             judge=self._judge,
@@ -95,8 +93,8 @@ class Job:
             "stored": account.stored,
             "ignored": account.ignored,
             "rejects": account.rejects,
-            "reasons": {reason.value: count for reason, count in self._rejects.reasons.most_common()},
-            "rejects_file": str(self._rejects.path) if account.rejects else None,
+            "reasons": {reason.value: count for reason, count in self.rejects.reasons.most_common()},
+            "rejects_file": str(self.rejects.path) if account.rejects else None,
             "units": msgspec.to_builtins(self._published) or {"found": len(self.found.units)},
             "unfilled_columns": self.found.unfilled,
             "irregular_times": account.irregular_times,

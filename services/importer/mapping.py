@@ -128,7 +128,7 @@ class Shared(Closed):
     source: SourceUri
     zone: ZoneName
     policy: PolicyId
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$(?!\n)')] = ","
     empty: frozenset[Text] = frozenset()  # texts that stand for nothing, such as NULL
     dossier: Column
     unit: UnitCodes

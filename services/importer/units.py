@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from schemas.errors import Unavailable
 from schemas.reference import Unit
 from schemas.settings import Settings
+from schemas.topics import UNITS
 from services import topics
 
 
@@ -21,10 +24,14 @@ class Published:
 
 async def publish_new_units(settings: Settings, units: Sequence[Unit]) -> Published:
     """Write those units to the `units` topic that it does not hold."""
-    present = await topics._read_units(settings)
-    new = [unit for unit in units if unit.id not in present]
-    if new:
-        await topics.publish_units(settings, new)
+    try:
+        present = await topics._read_units(settings)
+        new = [unit for unit in units if unit.id not in present]
+        if new:
+            await topics.publish_units(settings, new)
+    except KafkaError as error:
+        name, kind = settings.topics[UNITS], type(error).__name__
+        raise Unavailable(f"the topic {name} cannot be read and written ({kind}); see `hoso doctor`") from error
     kept = [unit.id for unit in units if unit.id in present and _differs(unit, present[unit.id])]
     return Published(new=len(new), known=len(units) - len(new), kept=kept)
 
