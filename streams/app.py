@@ -64,12 +64,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
 
     rules = Rulebook.of(read_policies(settings.policies_file), default=settings.policy)
     shards = Shards(settings=settings, rules=rules, now=lambda: micros(now()), seek=seek)
-    counters = app.topic(names[topics.COUNTERS], key_serializer="raw", value_serializer="raw")
-
-    async def send(key: bytes, value: bytes) -> None:
-        await (await counters.send(key=key, value=value))
-
-    totals = TotalsPublisher(send)
+    totals = TotalsPublisher(settings)
     events = app.topic(names[topics.EVENTS], schema=SliceSchema(), acks=False)
     tallies = app.topic(names[topics.TALLIES], schema=SliceSchema(), acks=False)
 
@@ -92,10 +87,12 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     @app.on_partitions_revoked.connect
     async def on_revoked(*_: Any, **__: Any) -> None:
         await shards.revoke()
+        await totals.revoke()
 
     @app.on_partitions_assigned.connect
     async def on_assigned(_: Any, assigned: set[TP], **__: Any) -> None:
-        shards.assign(assigned)
+        shards.assign(tp.partition for tp in assigned if tp.topic == names[topics.EVENTS])
+        totals.assign(tp.partition for tp in assigned if tp.topic == names[topics.TALLIES])
 
     @app.page("/readyz")
     async def ready(web: Any, _: Any) -> Any:

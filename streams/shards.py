@@ -5,10 +5,9 @@ partition has a new owner. Any other failure of the broker is met by opening the
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -17,6 +16,7 @@ from faust.types import TP
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from streams.domain.deadline import Rulebook
+from streams.ending import end_fenced, end_unavailable
 from streams.kafka import Log
 from streams.shard import Shard
 from streams.slices import Slice
@@ -29,9 +29,6 @@ REOPEN_S_MAX: Final = 60.0
 REOPEN_WAIT_S: Final = 0.5
 # Faust may drop a fetched slice at a rebalance. When the log is ahead and nothing came for this long, fetch again.
 STALL_S: Final = 5.0
-
-EXIT_FENCED: Final = 70
-EXIT_UNAVAILABLE: Final = 69
 
 
 class Shards:
@@ -67,9 +64,9 @@ class Shards:
             async with shard.lock:
                 await shard.close(keep=True)
 
-    def assign(self, assigned: Iterable[TP]) -> None:
+    def assign(self, partitions: Iterable[int]) -> None:
         """After a rebalance: these are ours; books of others' partitions are forgotten."""
-        self._ours = frozenset(tp.partition for tp in assigned if tp.topic == self._topic)
+        self._ours = frozenset(partitions)
         for partition in set(self._shards) - self._ours:
             del self._shards[partition]
         self._assigned.set()
@@ -117,7 +114,7 @@ class Shards:
                     await self._open(shard)
                 await act(shard)
             except ProducerFenced:
-                _end(EXIT_FENCED, f"partition {partition} has a new owner; this worker was away too long")
+                end_fenced(f"partition {partition} has a new owner; this worker was away too long")
             except KafkaError as error:
                 log.warning("shard failed, opening again", partition=partition, error=type(error).__name__)
                 await shard.close(keep=False)
@@ -136,8 +133,7 @@ class Shards:
                 raise
             except (KafkaError, OSError) as error:
                 if monotonic() > give_up_at:
-                    _end(
-                        EXIT_UNAVAILABLE,
+                    end_unavailable(
                         f"the broker at {self._settings.bootstrap} did not answer for {REOPEN_S_MAX:.0f} s "
                         f"({type(error).__name__}); check HOSO_KAFKA",
                     )
@@ -145,9 +141,3 @@ class Shards:
 
     def _new(self, partition: int) -> Shard:
         return Shard(partition=partition, settings=self._settings, rules=self._rules, units=self._units, now=self._now)
-
-
-def _end(code: int, message: str) -> NoReturn:
-    """End the process now. A graceful stop would let Faust go on for seconds in a group that has moved on."""
-    log.critical(message)
-    os._exit(code)

@@ -46,8 +46,8 @@ class Load:
         async with httpx.AsyncClient(headers=headers, timeout=60, trust_env=False) as client:
             for start in range(0, len(stream), BODY_EVENTS):
                 body = stream[start : start + BODY_EVENTS]
-                while not await self._post(client, body):
-                    await asyncio.sleep(RETRY_S)  # noqa: ASYNC110 - a sender's pace, not a wait for a condition
+                while not await self._post(client, body):  # noqa: ASYNC110 - a sender's pace, not a condition
+                    await asyncio.sleep(RETRY_S)
                 await asyncio.sleep(PAUSE_S)
                 async with self.grew:
                     self.bodies += 1
