@@ -8,12 +8,14 @@ from importlib.metadata import version
 from time import perf_counter
 from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.errors import Reason
 from services.gateway.answers import Item
+from services.problems import INTERNAL, Problem
 
 NO_ROUTE: Final = "none"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -54,7 +56,10 @@ class Metrics:
 
 
 class Telemetry:
-    """An ASGI layer: every answer carries X-Request-Id (the caller's own, when it is a plain one) and is timed."""
+    """An ASGI layer: every answer is timed and carries X-Request-Id (the caller's own, when it is a plain one).
+
+    Log lines carry it too. A fault is answered here, because Starlette's own answer to it would come without.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
@@ -67,7 +72,10 @@ class Telemetry:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        status = 500
+        structlog.contextvars.bind_contextvars(
+            request_id=request_id
+        )  # a request has a task, and so a context, to itself
+        status = 0
         begun = perf_counter()
 
         async def send_named(message: Message) -> None:
@@ -79,6 +87,10 @@ class Telemetry:
 
         try:
             await self._app(scope, receive, send_named)
+        except Exception:
+            if not status:
+                await Problem(INTERNAL, INTERNAL.title).response()(scope, receive, send_named)
+            raise  # the server logs it
         finally:
             route = getattr(scope.get("route"), "path", NO_ROUTE)
             self._duration.labels(route, str(status)).observe(perf_counter() - begun)

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import re
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -16,7 +19,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.codec import STRUCTURED
+from schemas.codec import STRUCTURED, decode_record
 from schemas.reference import Unit
 from schemas.settings import Settings, read_settings
 from schemas.topics import EVENTS, UNITS
@@ -30,6 +33,7 @@ from tests.unit.gateway.make import LINES, OTHER_UNIT, SOURCE, UNIT, FakeLog, ac
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio]
 
 WAIT_S_MAX = 60.0
+GUIDE = Path(__file__).parents[2] / "docs" / "integrators.md"
 EVENTS_URL = "/v1/events"
 
 Tail = Callable[[], Awaitable[dict[tuple[int, int], Record]]]
@@ -264,6 +268,30 @@ async def test_a_taken_port_names_the_setting(broker: Broker, tmp_path: Path) ->
         assert f"port {port} on 127.0.0.1 is taken; set HOSO_GATEWAY_PORT" in log.read_text()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the guide's examples need curl")
+async def test_the_guide_tells_the_truth(broker: Broker, tmp_path: Path) -> None:
+    """Every example of docs/integrators.md, run one after the other as an integrator would."""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    examples = [
+        (text, blocks[at + 1][1]) for at, (kind, text) in enumerate(blocks[:-1]) if blocks[at + 1][0] == "answer"
+    ]
+    assert len(examples) == 6
+    async with prepared(tmp_path, broker.bootstrap) as start:
+        gateway = await start()
+        await publish_units(gateway.settings)
+        key = create_source(gateway.settings.sources_path, "https://motcua.uongbi.example", ["*"])
+        names = {"GATEWAY": str(gateway.client.base_url), "KEY": key, "PATH": os.environ["PATH"]}
+        for command, answer in examples:
+            assert without_addresses(await output_of("bash", "-c", command, env=names)) == without_addresses(answer)
+        (program,) = [text for kind, text in blocks if kind == "python"]
+        env = environment(tmp_path, broker.bootstrap) | {"PATH": os.environ["PATH"]}
+        assert "stored on partition" in await output_of(sys.executable, "-c", program, env=env)
+        records = await gateway.log()
+        assert len(records) == 6
+        for record in records:
+            decode_record(key=record.key, value=record.value, headers=record.headers)
+
+
 async def test_kill_9_of_the_broker_loses_nothing_that_was_promised(broker_jars: list[Path], tmp_path: Path) -> None:
     port, controller_port = free_port(), free_port()
 
@@ -351,6 +379,18 @@ async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord[bytes, byt
         return records
     finally:
         await consumer.stop()
+
+
+async def output_of(*command: str, env: dict[str, str]) -> str:
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode()
+
+
+def without_addresses(text: str) -> str:
+    """Partitions and offsets depend on what was sent before."""
+    return re.sub(r'"(partition|offset)":\d+', r'"\1":0', text)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

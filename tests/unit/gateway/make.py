@@ -79,9 +79,7 @@ class Gateway:
     units: FakeUnits
     sources_path: Path
 
-    async def post(
-        self, body: bytes | str | dict[str, Any], media: str = STRUCTURED, **headers: str | bytes
-    ) -> httpx.Response:
+    async def post(self, body: bytes | str | dict[str, Any], media: str = STRUCTURED, **headers: Any) -> httpx.Response:
         content = json.dumps(body) if isinstance(body, dict) else body
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         return await self.client.post(EVENTS_PATH, content=content, headers={"content-type": media, **named})

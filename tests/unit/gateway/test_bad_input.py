@@ -108,7 +108,7 @@ async def test_a_unit_of_another_source_is_refused_whether_it_exists_or_not(tmp_
         {"authorization": b"Bearer \xff\xfe"},
     ],
 )
-async def test_without_a_known_key_nothing_is_read(tmp_path: Path, headers: dict[str, str | bytes]) -> None:
+async def test_without_a_known_key_nothing_is_read(tmp_path: Path, headers: dict[str, Any]) -> None:
     async with gateway(tmp_path) as door:
         answer = await door.post(accepted(), **headers)
         check_problem(answer, status=401)

@@ -183,6 +183,19 @@ async def test_a_request_keeps_its_name_or_gets_one(door: Gateway) -> None:
     assert len(odd.headers["x-request-id"]) == 32
 
 
+async def test_a_fault_of_ours_is_a_problem_with_the_requests_name(
+    door: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: object) -> None:
+        raise ZeroDivisionError("a payload might stand here")
+
+    monkeypatch.setattr(door.log, "append", fails)
+    answer = await door.post(accepted(), x_request_id="upstream-18")
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "upstream-18")
+    assert (answer.json()["code"], "payload" in answer.text) == ("internal", False)
+    assert 'route="/v1/events",status="500"} 1.0' in (await door.client.get("/metrics")).text
+
+
 async def test_it_is_alive_and_ready_only_while_its_keys_can_be_read(door: Gateway) -> None:
     assert (await door.client.get("/livez")).json() == {"status": "ok"}
     assert (await door.client.get("/readyz")).status_code == 200
