@@ -9,7 +9,7 @@ that the engine's own parser prints back (`formatQuerySingleLine`): one statemen
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -57,9 +57,14 @@ INSIDE: Final = (
 )
 """Table functions that make rows or read our own tables. All others may touch files, the network or this process."""
 
+FORBIDDEN: Final = frozenset(
+    {
+        "OUTFILE",  # writes a file of this machine
+        "INSERT",  # even explained: what follows it is data to one parser and a statement to another
+    }
+)
+
 _TOKEN: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\w+|\S", re.DOTALL)
-_IDENTIFIER_PARAMETER: Final = re.compile(r"\{(\w+):Identifier\}")
-_FORMAT: Final = re.compile(r" FORMAT (\w+)(?: SETTINGS .*)?$", re.DOTALL)
 _CODE: Final = re.compile(r"Code: (\d+)")
 _NESTED: Final = re.compile(r"Code: \d+\. DB::Exception: (Code: .*) \(version [^()]*\)\. \(\w+\)", re.DOTALL)
 
@@ -116,10 +121,9 @@ class Reader:
             if not self._content_types:
                 self._learn(connection)
             zone = _restrict(connection, question)
-            canonical = _canonical(connection, question.sql)
-            judge(canonical, question.parameters, self._outside)
-            named = _FORMAT.search(canonical)
-            chosen = named[1] if named else question.format
+            tokens = _TOKEN.findall(_canonical(connection, question.sql))
+            judge(tokens, question.parameters, self._outside)
+            chosen = _named_format(tokens) or question.format
             content_type = self._content_type(chosen)
             result = _run(connection, question.sql, question.parameters, chosen)
             return Answer(
@@ -157,16 +161,17 @@ class Reader:
         return known
 
 
-def judge(canonical: str, parameters: Mapping[str, str], outside: frozenset[str]) -> None:
-    """Refuse what `readonly` lets through, given the statement as the engine prints it."""
-    tokens = [token.strip("`") for token in _TOKEN.findall(canonical) if token[0] != "'"]
-    names = tokens + [parameters.get(name, "") for name in _IDENTIFIER_PARAMETER.findall(canonical)]
-    head = tokens[0].upper()
+def judge(tokens: Sequence[str], parameters: Mapping[str, str], outside: frozenset[str]) -> None:
+    """Refuse what `readonly` lets through, given the tokens of the statement as the engine prints it."""
+    words = [token.strip("`") for token in tokens if token[0] != "'"]
+    substituted = [words[at - 2] for at, word in enumerate(words) if word == "Identifier" and words[at - 1] == ":"]
+    names = words + [parameters.get(name, "") for name in substituted]
+    head = words[0].upper()
     if head not in STATEMENTS:
         raise _readonly(f"Cannot execute {head}")
-    if "OUTFILE" in tokens:
-        raise _readonly("Cannot write INTO OUTFILE")
-    for name, following in pairwise(tokens):
+    for word in FORBIDDEN & set(words):
+        raise _readonly(f"Cannot use {word}")
+    for name, following in pairwise(words):
         if following == "(" and name.lower() in outside:
             raise _readonly(f"Cannot use the table function {name}")
     if any(name.lower() == "file" for name in names):  # also as a value: arrayMap(file, ...)
@@ -201,6 +206,14 @@ def _canonical(connection: Connection, sql: str) -> str:
         text, _, _ = str(error).partition(": In scope SELECT formatQuerySingleLine(")
         raise EngineError(error.code, f"{text}. (SYNTAX_ERROR)") from None
     return str(printed.bytes().decode()).rstrip("\n")
+
+
+def _named_format(tokens: Sequence[str]) -> str | None:
+    """The statement's own FORMAT, which stands last or before SETTINGS."""
+    for at in range(len(tokens) - 2, 0, -1):
+        if tokens[at] == "FORMAT" and tokens[at + 2 : at + 3] in ([], ["SETTINGS"]):
+            return tokens[at + 1]
+    return None
 
 
 def _capped(value: str, most: int) -> str | int:
