@@ -65,12 +65,12 @@ def send(
 def events_in(content: bytes) -> list[bytes]:
     """Each event on a line of its own, from one event, an array, or lines, of which some may be broken."""
     try:
-        whole = msgspec.json.decode(content, type=list[msgspec.Raw] | msgspec.Raw)
+        whole = bytes(msgspec.json.decode(content, type=msgspec.Raw))
     except msgspec.DecodeError:
         lines = [line for text in content.split(b"\n") if (line := text.strip())]
         # One event, broken, over several lines gets one answer, not one for each line.
         return lines if any(map(_is_json, lines)) else [b" ".join(lines)] if lines else []
-    events = whole if isinstance(whole, list) else [whole]
+    events = msgspec.json.decode(whole, type=list[msgspec.Raw]) if whole.startswith(b"[") else [whole]
     return [msgspec.json.format(bytes(event), indent=-1) for event in events]
 
 

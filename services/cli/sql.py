@@ -29,7 +29,7 @@ HTTP_PORT: Final = 8123
 HTTPS_PORT: Final = 8443
 INT64: Final = range(-(2**63), 2**63)
 FROM_STDIN: Final = "-"
-_MESSAGE: Final = re.compile(r"DB::Exception: (.*?)(?: \(version .*)?$", re.MULTILINE)
+_MESSAGE: Final = re.compile(r"DB::Exception: (.*?)(?: \(version .*| \(for url .*)?$", re.MULTILINE)
 
 
 class QueryError(Exception):
@@ -52,7 +52,9 @@ def sql(
     Exit code: 0; 1 ClickHouse refuses the query; 3 nothing answers: the local stack is started by `hoso up`.
     """
     settings = read_settings()
-    text = sys.stdin.read() if query == FROM_STDIN else query
+    text = (sys.stdin.read() if query == FROM_STDIN else query).strip()
+    if not text:
+        raise typer.BadParameter("it is empty", param_hint="QUERY")
     try:
         with open_reader(settings) as client:
             names, rows = ask(client, text)

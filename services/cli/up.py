@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
@@ -10,7 +11,12 @@ from schemas.settings import Settings, read_settings
 from services.cli.output import AsJson, complain, note, print_json, progress
 
 
-def up(as_json: AsJson = False) -> None:
+def up(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Fill tables from the log that are empty but were filled before.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Start broker, worker, gateway, sink and monitor on this machine, and keep them running until Ctrl-C.
 
     The data is in HOSO_VAR (./var) and stays there. A part that dies is started again, which is said on standard
@@ -23,18 +29,18 @@ def up(as_json: AsJson = False) -> None:
     from services.local.lock import AlreadyRunning
 
     try:
-        asyncio.run(_up(read_settings(), as_json=as_json))
+        asyncio.run(_up(read_settings(), rebuild=rebuild, as_json=as_json))
     except AlreadyRunning as error:
         complain(str(error))
         raise typer.Exit(1) from None
 
 
-async def _up(settings: Settings, *, as_json: bool) -> None:
+async def _up(settings: Settings, *, rebuild: bool, as_json: bool) -> None:
     from services.local.signals import left_on_signals
     from services.local.stack import LocalStack
 
     with left_on_signals() as leaving, fetching() as fetched:
-        async with LocalStack(settings, notify=note, progress=fetched) as stack:
+        async with LocalStack(settings, notify=note, progress=fetched, rebuild=rebuild) as stack:
             if as_json:
                 print_json(stack.urls)
             else:
@@ -54,11 +60,18 @@ def print_urls(urls: dict[str, str]) -> None:
 
 @contextmanager
 def fetching() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for the broker's jars; gone when they are there, and silent when none is missing."""
-    with progress() as bar:
-        task = bar.add_task("fetching the broker", visible=False)
+    """A progress bar for the broker's jars, gone when they are there."""
+    bar = progress()
+    task = bar.add_task("fetching the broker")
 
-        def fetched(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=0 < done < total)
+    def fetched(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        if done == 0:
+            bar.start()
+        elif done == total:
+            bar.stop()
 
+    try:
         yield fetched
+    finally:
+        bar.stop()

@@ -1,7 +1,7 @@
 """Keeps one part of the local stack alive: starts it, waits until it answers, starts it again when it dies.
 
 Promises: a dead part is told at once, with its last log lines, and started again after 1, 2, 4 … 30 s, from 1 s again
-after a minute of health. Exit code 2 means that the settings cannot work, and starting again would not help.
+after a minute of health. Exit code 2 means that somebody has to change something first: starting again would not help.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ WAIT_S_MAX: Final = 30.0
 HEALTHY_S: Final = 60.0
 FIRST_STARTS_MAX: Final = 3  # a part that never once answered is not going to: say so instead of trying for ever
 ASK_EVERY_S: Final = 0.1
-EXIT_SETTINGS: Final = 2
+EXIT_HOPELESS: Final = 2
 
 Notify = Callable[[str], None]
 
@@ -106,8 +106,8 @@ class Keeper:
                 self._running = await self.part.start()
                 code, healthy_s = await self._live(self._running)
                 said = tail(self.part.log, since=log_begins)
-                if code == EXIT_SETTINGS:
-                    raise SettingsError(f"{self.part.name} cannot run with these settings:\n{said}")
+                if code == EXIT_HOPELESS:
+                    raise SettingsError(f"{self.part.name} cannot go on:\n{said}")
                 trouble = f"{self.part.name} {_how_it_ended(code)}"
             except Unavailable as error:
                 trouble, said = f"{self.part.name} does not start: {error}", ""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ class Service:
         await end_of(self.process)
 
 
-def service(name: str, settings: Settings, client: httpx.AsyncClient) -> Part:
+def service(name: str, settings: Settings, client: httpx.AsyncClient, *, arguments: Sequence[str] = ()) -> Part:
     """One of `SERVICES`, asked with `client`."""
     module, port_field = SERVICES[name]
     where = url(settings, getattr(settings, port_field))
@@ -63,7 +63,7 @@ def service(name: str, settings: Settings, client: httpx.AsyncClient) -> Part:
 
     async def start() -> Service:
         # -P: a folder called `schemas` or `services` where somebody stands is not ours
-        command = [sys.executable, "-P", "-m", module]
+        command = [sys.executable, "-P", "-m", module, *arguments]
         return Service(spawn(command, cwd=Path.cwd(), env=environment, log=log))
 
     async def missing() -> str:

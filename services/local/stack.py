@@ -34,9 +34,19 @@ Progress = Callable[[int, int], None]  # (jars done, jars in all)
 
 
 class LocalStack:
-    """An asynchronous context manager; the data is in `settings.var` and stays there."""
+    """An asynchronous context manager; the data is in `settings.var` and stays there.
 
-    def __init__(self, settings: Settings, *, notify: Notify, progress: Progress = lambda _done, _all: None) -> None:
+    `rebuild`: tables that are empty although they were filled before are filled from the log, not refused.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        notify: Notify,
+        progress: Progress = lambda _done, _all: None,
+        rebuild: bool = False,
+    ) -> None:
         self.settings = settings
         self.urls: Final = {
             "page": f"{url(settings, settings.monitor_port)}/",
@@ -47,6 +57,7 @@ class LocalStack:
         }
         self._notify = notify
         self._progress = progress
+        self._arguments = {"sink": ["--rebuild"]} if rebuild else {}
         self._keepers: dict[str, Keeper] = {}
         self._keeping: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -95,7 +106,8 @@ class LocalStack:
         if not self.settings.kafka:
             await self._begin([await self._broker()], owner)
         await self._prepare()
-        await self._begin([service(name, self.settings, client) for name in SERVICES], owner)
+        parts = [service(name, self.settings, client, arguments=self._arguments.get(name, ())) for name in SERVICES]
+        await self._begin(parts, owner)
 
     async def _broker(self) -> Part:
         try:  # the wheels that only this part of the stack needs

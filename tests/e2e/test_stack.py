@@ -229,7 +229,7 @@ def test_a_killed_child_is_told_and_started_again(stack: Stack) -> None:
     assert after == before, "nobody else was touched"
 
 
-def test_a_part_that_cannot_run_with_its_settings_stops_everything_and_says_why(stack: Stack, home: Home) -> None:
+def test_a_part_that_cannot_go_on_stops_everything_and_says_why(stack: Stack, home: Home) -> None:
     other = {"HOSO_KAFKA": stack.urls["kafka"], "HOSO_TOPIC_PREFIX": "other-"}  # quicker than a broker of its own
     process = home.start(HOSO_POLICY="no-such-policy", **other)
     parts: set[str] = set()
@@ -237,7 +237,7 @@ def test_a_part_that_cannot_run_with_its_settings_stops_everything_and_says_why(
         parts |= children(process).keys()
         time.sleep(0.05)
     assert stop(process) == 2, home.said()
-    assert "cannot run with these settings" in home.said()
+    assert "cannot go on" in home.said()
     assert "no-such-policy" in home.said()
     assert someone_listens(home) == []
     assert parts == {"worker", "gateway", "monitor", "sink"}, "the broker that was named is used"

@@ -104,7 +104,7 @@ async def test_a_dead_part_is_told_with_its_last_words_and_started_again(tmp_pat
     ]
     assert waits == [1, 2, 1]
     assert isinstance(ending, SettingsError)
-    assert str(ending) == "part cannot run with these settings:\nlast words before 2"
+    assert str(ending) == "part cannot go on:\nlast words before 2"
 
 
 @pytest.mark.asyncio
