@@ -4,26 +4,23 @@ Promises: every answer says as of when and how far behind; null means no data an
 with an ETag costs nothing; a slow reader of the stream holds one message and never a queue.
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from prometheus_client import CollectorRegistry
-from starlette.staticfiles import StaticFiles
 
 from services.http import Check, add_health
+from services.monitor.page import PageFiles
 from services.monitor.periods import days, period
 from services.monitor.published import Published
 from services.monitor.views import Freshness, State, UnitAnswer, UnitDetail, UnitInPeriod, Units
 from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problems
 
-STATIC: Final = Path(__file__).parent / "static"
 PING_S: Final = 15.0  # proxies cut connections that are silent for 30 to 60 s
 RETRY_MS: Final = 2000
 KNOWN_NEARBY_MAX: Final = 5
@@ -41,6 +38,28 @@ keeps the connection open: switch off buffering and compression in proxies."""
 FRESHNESS_HEADERS: Final = """\
 The answer's ETag changes with the numbers and with the state. `Hoso-State`, `Hoso-As-Of` and `Hoso-Lag-Events` come
 with every answer, also with 304."""
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "application/problem+json": {
+        "schema": {
+            "type": "object",
+            "description": "RFC 9457. `type` is a page of this monitor; `code` never changes.",
+            "required": ["type", "code", "title", "status", "detail"],
+            "properties": {
+                "type": {"type": "string", "format": "uri-reference"},
+                "code": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "known": {"type": "array", "items": {"type": "string"}},
+                "errors": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    }
+}
+UNCHANGED: Final[dict[str, Any]] = {"description": "Nothing changed since that ETag."}
+WRONG: Final[dict[str, Any]] = {"description": "A parameter is wrong; `errors` points to each.", "content": _PROBLEM}
+UNKNOWN: Final[dict[str, Any]] = {"description": "No such unit; `known` names similar ids.", "content": _PROBLEM}
 
 From = Annotated[date | None, Query(alias="from", description="First day, included; absent: since the first event.")]
 To = Annotated[date | None, Query(alias="to", description="Last day, included; absent: until now.")]
@@ -66,7 +85,8 @@ def create_app(published: Published, *, checks: Mapping[str, Check], registry: C
         operation_id="units",
         summary="All units with their counters",
         description=FRESHNESS_HEADERS,
-        responses={200: {"model": Units}, 304: {"description": "Nothing changed since that ETag."}},
+        response_class=Response,
+        responses={200: {"model": Units}, 304: UNCHANGED, 422: WRONG},
     )
     async def units(first_on: From = None, last_on: To = None, if_none_match: IfNoneMatch = None) -> Response:
         _check_period(first_on, last_on)
@@ -88,14 +108,8 @@ def create_app(published: Published, *, checks: Mapping[str, Check], registry: C
         operation_id="unit",
         summary="One unit with its counters and days",
         description=FRESHNESS_HEADERS,
-        responses={
-            200: {"model": UnitAnswer},
-            304: {"description": "Nothing changed since that ETag."},
-            404: {
-                "description": "No such unit; `known` names similar ids.",
-                "content": {"application/problem+json": {}},
-            },
-        },
+        response_class=Response,
+        responses={200: {"model": UnitAnswer}, 304: UNCHANGED, 404: UNKNOWN, 422: WRONG},
     )
     async def unit(
         unit_id: str, first_on: From = None, last_on: To = None, if_none_match: IfNoneMatch = None
@@ -121,13 +135,13 @@ def create_app(published: Published, *, checks: Mapping[str, Check], registry: C
         summary="Live counters",
         description=STREAM_DESCRIPTION,
         response_class=Response,
-        responses={200: {"content": {"text/event-stream": {}}}},
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, 422: WRONG},
     )
     async def stream(last_event_id: LastEventId = None) -> Response:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(messages(published, last_event_id), media_type="text/event-stream", headers=headers)
 
-    app.mount("/", _Page(directory=STATIC, html=True))
+    app.mount("/", PageFiles())
     return app
 
 
@@ -155,25 +169,6 @@ def openapi_document() -> dict[str, Any]:
     )  # fmt: skip
     published = Published(run=0, page="", freshness=freshness)
     return create_app(published, checks={}, registry=CollectorRegistry()).openapi()
-
-
-def page_build() -> str:
-    """Names the build of the page by its content."""
-    digest = hashlib.sha256()
-    for path in sorted(STATIC.iterdir()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-class _Page(StaticFiles):
-    """The page loads nothing from elsewhere and is asked for anew each time, so that all its files are of one build."""
-
-    def file_response(self, *args: Any, **options: Any) -> Response:
-        response = super().file_response(*args, **options)
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["Content-Security-Policy"] = "default-src 'self'; base-uri 'none'; form-action 'none'"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
 
 
 def _check_period(first_on: date | None, last_on: date | None) -> None:

@@ -7,6 +7,7 @@ below it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Final, NamedTuple
 
 import msgspec
@@ -38,17 +39,18 @@ class Sums:
 
     keys: int = 0  # tallies that are in here; none left: the unit is unknown again
     stock: Counts = field(default_factory=dict)
-    days: dict[str, Counts] = field(default_factory=dict)
     years: dict[str, Counts] = field(default_factory=dict)
+    days: dict[str, dict[str, Counts]] = field(default_factory=dict)  # by year, then day
 
-    def add(self, tally: Tally, sign: int) -> None:
-        """Put a tally in (`sign` 1) or take out (-1) what it put in."""
+    def add(self, day: str, counts: Counts, sign: int) -> None:
+        """Put a tally's counts in (`sign` 1) or take them out (-1); no `day`: they are stock."""
         self.keys += sign
-        if tally.day is None:
-            add_counts(self.stock, tally.counts, sign)
+        if day:
+            year = intern(day[:4])
+            add_counts(self.years.setdefault(year, {}), counts, sign)
+            add_counts(self.days.setdefault(year, {}).setdefault(intern(day), {}), counts, sign)
         else:
-            add_counts(self.days.setdefault(tally.day, {}), tally.counts, sign)
-            add_counts(self.years.setdefault(tally.day[:4], {}), tally.counts, sign)
+            add_counts(self.stock, counts, sign)
 
 
 class Board:
@@ -57,7 +59,7 @@ class Board:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}  # in the order of the topic, which is the order for people
         self._heartbeats: dict[str, Heartbeat] = {}
-        self._newest: dict[str, Tally] = {}
+        self._newest: dict[str, Counts] = {}  # by the topic's key
         self._sums: dict[str, Sums] = {}
         self._below: dict[str | None, list[str]] | None = None  # who hangs below whom; None: to be found again
         self._moved: set[str] = set()
@@ -73,17 +75,17 @@ class Board:
         if key.startswith("/"):
             self._apply_heartbeat(key, value, at_ms)
             return
-        new = None if value is None else _TALLY.decode(value)
+        new = None if value is None else _TALLY.decode(value).counts
         old = self._newest.get(key)
-        if new is not None and old is not None and _says_the_same(new, old):
+        if new == old:
             return
         if new is not None:
             self._newest[key] = new
-            self._move(new, 1)
+            self._move(key, new, 1)
         elif old is not None:
             del self._newest[key]
         if old is not None:
-            self._move(old, -1)
+            self._move(key, old, -1)
 
     def apply_unit(self, key: str, value: bytes | None) -> None:
         """A record of `units`; None takes the unit's name away. `pydantic.ValidationError`: it is no unit, skip it."""
@@ -133,15 +135,16 @@ class Board:
         else:
             self._heartbeats[key] = Heartbeat(_PROGRESS.decode(value), at_ms)
 
-    def _move(self, tally: Tally, sign: int) -> None:
-        sums = self._sums.setdefault(tally.unit_id, Sums())
+    def _move(self, key: str, counts: Counts, sign: int) -> None:
+        unit_id, _, place = key.partition("/")
+        sums = self._sums.setdefault(unit_id, Sums())
         first = not sums.keys
-        sums.add(tally, sign)
+        sums.add(place.partition("/")[2], counts, sign)
         if not sums.keys:
-            del self._sums[tally.unit_id]
-        if (first or not sums.keys) and tally.unit_id not in self.units:
+            del self._sums[unit_id]
+        if (first or not sums.keys) and unit_id not in self.units:
             self._regroup()  # a unit that has numbers but no name comes or goes
-        self._moved.add(tally.unit_id)
+        self._moved.add(unit_id)
 
     def _regroup(self) -> None:
         self._below = None
@@ -178,7 +181,3 @@ def add_counts(into: Counts, counts: Counts, sign: int = 1) -> None:
     """Add `counts` to `into` in place; `sign` -1 subtracts."""
     for counter, count in counts.items():
         into[counter] = into.get(counter, 0) + sign * count
-
-
-def _says_the_same(new: Tally, old: Tally) -> bool:
-    return new.counts == old.counts and new.unit_id == old.unit_id and new.day == old.day

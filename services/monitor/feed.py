@@ -28,6 +28,7 @@ RECORDS_MAX: Final = 1000  # of one turn: 10 ms on one core, so that streams and
 FETCH_WAIT_MS: Final = 200
 REQUEST_MS_MAX: Final = 5000  # a broker that is silent for longer is away
 RETRY_S: Final = 1.0
+SAY_EVERY_S: Final = 60.0  # a broker that stays away is one line a minute
 ENDS_EVERY_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -53,11 +54,14 @@ class Feed:
         await self._again_and_again("event log", self._watch_log)
 
     async def _again_and_again(self, what: str, read: Callable[[], Awaitable[None]]) -> None:
+        said_at_s = float("-inf")
         while True:
             try:
                 await read()
             except (KafkaError, OSError, Unavailable) as error:
-                log.warning("cannot read, trying again", what=what, kafka=self._settings.bootstrap, error=str(error))
+                if self._clock() - said_at_s > SAY_EVERY_S:
+                    log.warning("cannot read, trying again", what=what, error=str(error))
+                    said_at_s = self._clock()
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -120,5 +124,6 @@ class Feed:
             isolation_level="read_committed",
             enable_auto_commit=False,
             request_timeout_ms=REQUEST_MS_MAX,
+            retry_backoff_ms=int(RETRY_S * 1000),
             **options,
         )

@@ -4,8 +4,9 @@ Opening and closing stock follow from the flow alone: what came in before a day 
 period balances by construction, and only the stock at the present instant depends on the clock.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
 
 from schemas.reference import Unit
 from schemas.state import Timeliness
@@ -22,6 +23,8 @@ from schemas.tallies import (
 )
 from services.monitor.board import Sums, add_counts
 from services.monitor.views import Flow, Period, Share, Stock, UnitView
+
+ONE_DAY: Final = timedelta(days=1)
 
 
 def unit_view(
@@ -46,24 +49,23 @@ def period(family: Sequence[Sums], first_on: date | None, last_on: date | None) 
     """The days from `first_on` to `last_on`, both included, None leaving that end open; None: no data yet."""
     if not family:
         return None
-    first, last = _iso(first_on), _iso(last_on)
-    if not first and not last:
-        flow, opening = _sum(counts for sums in family for counts in sums.years.values()), 0
-    else:
-        flow = _sum(counts for sums in family for day, counts in sums.days.items() if _within(day, first, last))
-        opening = _stock_before(family, first)
-    return _period(opening, flow, first_on, last_on)
+    opening = _before(family, first_on)
+    until = None if last_on in (None, date.max) else last_on + ONE_DAY
+    flow = _sum(_all_years(family)) if until is None else _before(family, until)
+    add_counts(flow, opening, -1)
+    return _period(_stock(opening), flow, first_on, last_on)
 
 
 def days(family: Sequence[Sums], first_on: date | None, last_on: date | None) -> list[Period] | None:
     """Each day of the period on which something happened, with its opening and closing stock; None: no data yet."""
     if not family:
         return None
-    first, last = _iso(first_on), _iso(last_on)
-    opening, series = _stock_before(family, first), []
-    for day in sorted({day for sums in family for day in sums.days if _within(day, first, last)}):
-        flow, on = _sum(sums.days.get(day, {}) for sums in family), date.fromisoformat(day)
-        if any(flow.values()):
+    first, last = first_on or date.min, last_on or date.max
+    opening, series = _stock(_before(family, first_on)), []
+    for day in sorted({day for sums in family for year in sums.days.values() for day in year}):
+        on = date.fromisoformat(day)
+        flow = _sum(sums.days[day[:4]].get(day, {}) for sums in family if day[:4] in sums.days)
+        if first <= on <= last and any(flow.values()):
             series.append(_period(opening, flow, on, on))
             opening = series[-1].closing
     return series
@@ -81,13 +83,28 @@ def _years(family: Sequence[Sums]) -> dict[str, Period] | None:
     return found
 
 
-def _stock_before(family: Sequence[Sums], first: str) -> int:
-    """Open dossiers at the start of a day: all that ever came, less what came from that day on."""
-    if not first:
-        return 0
-    ever = _sum(counts for sums in family for counts in sums.years.values())
-    since = _sum(counts for sums in family for day, counts in sums.days.items() if day >= first)
-    return _came(ever) - _resolved(ever) - _came(since) + _resolved(since)
+def _before(family: Sequence[Sums], day: date | None) -> Counts:
+    """All flow before `day`: whole years, and the day's own year less what came from that day on."""
+    if day is None:
+        return {}
+    first = day.isoformat()
+    year = first[:4]
+    before = _sum(counts for sums in family for each, counts in sums.years.items() if each <= year)
+    for sums in family:
+        for each, counts in sums.days.get(year, {}).items():
+            if each >= first:
+                add_counts(before, counts, -1)
+    return before
+
+
+def _all_years(family: Sequence[Sums]) -> Iterator[Counts]:
+    for sums in family:
+        yield from sums.years.values()
+
+
+def _stock(flow: Counts) -> int:
+    """What is open after all of `flow`."""
+    return _came(flow) - _resolved(flow)
 
 
 def _period(opening: int, flow: Counts, first_on: date | None, last_on: date | None) -> Period:
@@ -131,11 +148,3 @@ def _sum(counts: Iterable[Counts]) -> Counts:
     for each in counts:
         add_counts(total, each)
     return total
-
-
-def _iso(day: date | None) -> str:
-    return day.isoformat() if day else ""
-
-
-def _within(day: str, first: str, last: str) -> bool:
-    return first <= day and (not last or day <= last)

@@ -12,7 +12,8 @@ from openapi_spec_validator import validate
 from prometheus_client import CollectorRegistry
 
 from services.monitor import api
-from services.monitor.api import create_app, messages, openapi_document, page_build
+from services.monitor.api import create_app, messages, openapi_document
+from services.monitor.page import STATIC, page_build
 from services.monitor.published import Published
 from services.monitor.views import UnitAnswer, Units
 from tests.unit.monitor.make import (
@@ -134,7 +135,7 @@ def test_the_page_comes_from_here_alone() -> None:
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
     assert page.headers["cache-control"] == "no-cache"
     assert len(page_build()) == 12
-    for path in api.STATIC.iterdir():
+    for path in STATIC.iterdir():
         assert get(f"/{path.name}").status_code == 200
         foreign = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in foreign

@@ -1,6 +1,7 @@
 """Periods balance as report form II.06a demands, and shares round as offices do."""
 
-from datetime import date
+import random
+from datetime import date, timedelta
 
 from schemas.tallies import FLOW, STOCK
 from services.monitor.board import Board
@@ -84,6 +85,36 @@ def test_open_ends_reach_as_far_as_there_is_anything() -> None:
     assert until.closing == since.opening == 580
     assert since.closing == total.closing == 484
     assert total.opening == 0
+
+
+def test_any_period_is_the_sum_of_its_days() -> None:
+    rng = random.Random(6)
+    calendar = [date(2019, 12, 1) + timedelta(days=rng.randrange(800)) for _ in range(60)]
+    made = board(
+        *(
+            tally(unit, partition=rng.randrange(3), day=str(day), received_direct=rng.randrange(9), resolved_early=2)
+            for day in calendar
+            for unit in (CENTRE.id, WARD.id)
+        )
+    )
+    family = made.family(CITY.id)
+    for _ in range(200):
+        first, last = sorted(rng.choice([*calendar, date(2020, 1, 1), date(2020, 12, 31)]) for _ in range(2))
+        found, series = period(family, first, last), days(family, first, last)
+        assert found is not None
+        assert series is not None
+        assert found.received == sum(each.received for each in series)
+        assert found.resolved == sum(each.resolved for each in series)
+        assert (found.opening, found.closing) == (series[0].opening, series[-1].closing)
+
+
+def test_the_ends_of_the_calendar_are_open_ends() -> None:
+    family = board(*ARTICLE).family(CENTRE.id)
+    whole, total = period(family, date.min, date.max), period(family, None, None)
+    assert whole is not None
+    assert total is not None
+    assert (whole.opening, whole.workload, whole.closing) == (total.opening, total.workload, total.closing)
+    assert days(family, date.min, date.max) == days(family, None, None)
 
 
 def test_today_is_the_office_s_day() -> None:
