@@ -18,6 +18,7 @@ from schemas.reference import read_policies
 from schemas.settings import Settings
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import micros
+from streams.ending import ending_on_failure
 from streams.kafka import FETCH_BYTES, ReadCommittedTransport
 from streams.shards import Shards
 from streams.slices import Slice, SliceScheduler, SliceSchema
@@ -71,23 +72,27 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     @app.agent(events, name="dossiers")
     async def fold_events(stream: Any) -> None:
         async for slice_ in _slices(stream):
-            await shards.take(slice_)
+            with ending_on_failure():
+                await shards.take(slice_)
 
     @app.agent(tallies, name="totals")
     async def merge_tallies(stream: Any) -> None:
         async for slice_ in _slices(stream):
-            totals.take(slice_)
+            with ending_on_failure():
+                totals.take(slice_)
 
     @app.timer(interval=settings.tick_s)
     async def tick() -> None:
         if not app.rebalancing:
-            await shards.tick()
-            await totals.publish()
+            with ending_on_failure():
+                await shards.tick()
+                await totals.publish()
 
     @app.on_partitions_revoked.connect
     async def on_revoked(*_: Any, **__: Any) -> None:
-        await shards.revoke()
-        await totals.revoke()
+        with ending_on_failure():
+            await shards.revoke()
+            await totals.revoke()
 
     @app.on_partitions_assigned.connect
     async def on_assigned(_: Any, assigned: set[TP], **__: Any) -> None:

@@ -135,11 +135,10 @@ class Shard:
 
     async def _commit(self, changes: Changes) -> None:
         await self.settle()
-        self._pending = asyncio.create_task(self._transact(changes))
+        assert self._producer is not None
+        self._pending = asyncio.create_task(self._transact(self._producer, changes))
 
-    async def _transact(self, changes: Changes) -> None:
-        producer = self._producer
-        assert producer is not None
+    async def _transact(self, producer: AIOKafkaProducer, changes: Changes) -> None:
         settings, names = self._settings, self._settings.topics
         outbox: dict[tuple[str, int], list[Message]] = defaultdict(list)
         for key, value in changes.states:
