@@ -1,7 +1,7 @@
 """`hoso import`: files of another system, by a mapping file, as events into the log."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,6 +10,8 @@ import typer
 from schemas.errors import SettingsError, Unavailable
 from schemas.reference import read_policies
 from schemas.settings import Settings, read_settings
+from schemas.topics import EVENTS, UNITS
+from services.cli.kafka import published_units, topic_states
 from services.cli.output import AsJson, note, print_json, print_rows, progress
 from services.importer.errors import CannotImport
 from services.importer.job import Job
@@ -62,14 +64,22 @@ def _run(job: Job, settings: Settings, *, dry_run: bool) -> None:
         try:
             job.survey()
             bar.update(task, description="checking" if dry_run else "sending", total=job.found.rows)
-            asyncio.run(job.run(None, advance) if dry_run else job.send(settings, advance))
-        except (KeyboardInterrupt, SettingsError, Unavailable):
+            asyncio.run(job.run(None, advance) if dry_run else _send(job, settings, advance))
+        except (KeyboardInterrupt, SettingsError, Unavailable) as error:
             if stored := job.account.stored:
                 note(f"Stopped: {stored:,} events are stored, those up to {job.account.reached}.")
                 note("Run the same command again to go on: what is stored already changes nothing.")
-            else:
+            elif isinstance(error, KeyboardInterrupt):
                 note("Stopped before an event was stored.")
             raise
+
+
+async def _send(job: Job, settings: Settings, advance: Callable[[int], None]) -> None:
+    """Send to topics that were seen to be there: to ask takes a moment, to wait for them a minute."""
+    for state in await topic_states(settings):
+        if state.topic in (EVENTS, UNITS) and not state.partitions:
+            raise Unavailable(f"there is no topic {state.name} at {settings.bootstrap}: make it with `hoso migrate`")
+    await job.send(settings, await published_units(settings), advance)
 
 
 def _print(document: Mapping[str, Any], *, dry_run: bool) -> None:

@@ -54,12 +54,12 @@ class Job:
         self.found = survey(self._mapping, self._table, self._files, self._books)
         self._books.close()
 
-    async def send(self, settings: Settings, advance: Advance) -> None:
-        """Publish the units, then send every event; `Unavailable` when the broker does not take them."""
+    async def send(self, settings: Settings, known_units: Mapping[str, bytes], advance: Advance) -> None:
+        """Publish the units that are not known, then send every event; `Unavailable` when the broker takes them not."""
         log = KafkaLog(bootstrap=settings.bootstrap, topic=settings.topics[EVENTS])
         await log.start()
         try:
-            self._published = await publish_new_units(settings, self.found.units)
+            self._published = await publish_new_units(settings, self.found.units, known_units)
             await self.run(log, advance)
         finally:
             await log.stop()

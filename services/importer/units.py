@@ -1,6 +1,6 @@
 """Publishes the units that a file brings. Promise: a unit that is known already is never changed by an import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.errors import KafkaError
@@ -10,7 +10,7 @@ from schemas.errors import Unavailable
 from schemas.reference import Unit
 from schemas.settings import Settings
 from schemas.topics import UNITS
-from services import topics
+from services.topics import publish_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,16 @@ class Published:
     kept: list[str] = field(default_factory=list)  # known ones under another name or parent: those stay
 
 
-async def publish_new_units(settings: Settings, units: Sequence[Unit]) -> Published:
-    """Write those units to the `units` topic that it does not hold."""
-    try:
-        present = await topics._read_units(settings)
-        new = [unit for unit in units if unit.id not in present]
-        if new:
-            await topics.publish_units(settings, new)
-    except KafkaError as error:
-        name, kind = settings.topics[UNITS], type(error).__name__
-        raise Unavailable(f"the topic {name} cannot be read and written ({kind}); see `hoso doctor`") from error
-    kept = [unit.id for unit in units if unit.id in present and _differs(unit, present[unit.id])]
+async def publish_new_units(settings: Settings, units: Sequence[Unit], known: Mapping[str, bytes]) -> Published:
+    """Write those units to the `units` topic that it does not hold; `known` is what it holds, by id."""
+    new = [unit for unit in units if unit.id not in known]
+    if new:
+        try:
+            await publish_units(settings, new)
+        except KafkaError as error:
+            name, kind = settings.topics[UNITS], type(error).__name__
+            raise Unavailable(f"the topic {name} cannot be written ({kind}); see `hoso doctor`") from error
+    kept = [unit.id for unit in units if unit.id in known and _differs(unit, known[unit.id])]
     return Published(new=len(new), known=len(units) - len(new), kept=kept)
 
 

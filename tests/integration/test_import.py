@@ -175,8 +175,13 @@ def test_an_input_is_never_taken_for_the_reject_file(
 def test_without_topics_nothing_is_sent_and_the_error_says_what_to_do(
     environment: dict[str, str], mapping: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Unavailable, match="`hoso up` creates it"):
+    with pytest.raises(Unavailable, match=r"there is no topic .*: make it with `hoso migrate`"):
         run({**environment, "HOSO_TOPIC_PREFIX": "nobody-made-these-"}, mapping, csv_file(tmp_path, [A_DOSSIER]))
+
+
+def test_without_a_broker_the_error_comes_at_once(environment: dict[str, str], mapping: Path, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no Kafka broker answers"):
+        run({**environment, "HOSO_KAFKA": "127.0.0.1:1"}, mapping, csv_file(tmp_path, [A_DOSSIER]))
 
 
 def test_an_interrupted_import_says_how_far_it_came_and_goes_on_when_run_again(
