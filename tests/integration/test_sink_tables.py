@@ -1,0 +1,252 @@
+"""The tables and views on the real engine: made by the migrations, commented, dense or not, and equal to the core."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.codec import encode
+from schemas.events import Kind
+from schemas.state import Dossier, Flow, Status, Timeliness
+from schemas.tables import (
+    CORE_DOSSIERS,
+    CORE_EVENTS,
+    CORE_TALLIES,
+    DATABASES,
+    MART_DOSSIERS,
+    MART_UNIT_DAILY,
+    RAW_EVENTS,
+    TABLES,
+    VIEWS,
+)
+from schemas.tallies import FLOW, STOCK, Tally
+from services.sink.batches import Batch
+from services.sink.checkpoint import Mark
+from services.sink.clickhouse import Warehouse, open_embedded
+from services.sink.event_rows import event_columns
+from services.sink.marks import Gap, count_repeats, event_marks, find_gaps, upsert_marks
+from services.sink.migrations import migrate, read_migrations
+from services.sink.upsert_rows import dossier_row, tally_row, unit_row, upsert_columns
+from streams.domain.tally import standing
+from tests.factories import event
+from tests.unit.sink.make import FakeRecord
+
+UNITS = {"06808": "Phường Trưng Vương", "06811": "Phường Quang Trung"}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """One engine for the module: a process can hold one directory."""
+    warehouse = open_embedded(tmp_path_factory.mktemp("clickhouse"))
+    migrate(warehouse, read_migrations())
+    yield warehouse
+    warehouse.close()
+
+
+@pytest.fixture
+def warehouse(engine: Warehouse) -> Warehouse:
+    """The engine with empty tables."""
+    for table in TABLES[1:]:
+        engine.command(f"TRUNCATE TABLE {table}")
+    return engine
+
+
+def as_batch(records: Sequence[FakeRecord], *, partition: int = 0, prev_offset: int = -1) -> Batch:
+    return Batch(topic="t", partition=partition, records=records, prev_offset=prev_offset)
+
+
+def store_events(warehouse: Warehouse, offsets: Sequence[int], *, partition: int = 0, prev_offset: int = -1) -> None:
+    batch = as_batch([FakeRecord(offset) for offset in offsets], partition=partition, prev_offset=prev_offset)
+    warehouse.insert(RAW_EVENTS, event_columns(batch).columns, token=f"{random.random()}")
+
+
+def store_upserts(warehouse: Warehouse, table: str, to_row: Any, values: Sequence[tuple[str, Any]]) -> None:
+    records = [
+        FakeRecord(offset, key=key.encode(), value=None if value is None else msgspec.json.encode(value))
+        for offset, (key, value) in enumerate(values)
+    ]
+    rows = upsert_columns(as_batch(records), to_row)
+    assert not rows.unreadable
+    warehouse.insert(table, rows.columns, token=f"{random.random()}")
+
+
+def test_the_migrations_make_what_the_vocabulary_lists(warehouse: Warehouse) -> None:
+    sql = "SELECT concat(database, '.', name) FROM system.tables WHERE database IN {databases:Array(String)}"
+    found = {name for (name,) in warehouse.query(sql, {"databases": [*DATABASES]})}
+    assert found == {*TABLES, *VIEWS}
+    assert migrate(warehouse, read_migrations()) == []
+
+
+def test_every_table_and_column_says_what_it_is_in_vietnamese_and_english(warehouse: Warehouse) -> None:
+    everything = {"databases": [*DATABASES], "pattern": "^[^/]+ / [^ ].+"}
+    columns = warehouse.query(
+        "SELECT database, table, name FROM system.columns"
+        " WHERE database IN {databases:Array(String)} AND NOT match(comment, {pattern:String})",
+        everything,
+    )
+    tables = warehouse.query(
+        "SELECT database, name FROM system.tables"
+        " WHERE database IN {databases:Array(String)} AND NOT match(comment, {pattern:String})",
+        everything,
+    )
+    assert (columns, tables) == ([], [])
+
+
+def test_every_counter_has_a_column(warehouse: Warehouse) -> None:
+    def columns_of(table: str) -> set[str]:
+        return {row[0] for row in warehouse.query(f"DESCRIBE TABLE {table}")}
+
+    assert {*STOCK, *FLOW} <= columns_of(CORE_TALLIES)
+    assert {*FLOW} <= columns_of(MART_UNIT_DAILY)
+
+
+def test_a_chain_with_numbers_that_the_log_skipped_is_whole(warehouse: Warehouse) -> None:
+    store_events(warehouse, [0, 1, 4])
+    store_events(warehouse, [6, 7], prev_offset=4)
+    store_events(warehouse, [9], partition=1)
+    assert event_marks(warehouse) == {0: Mark(last=7, batch_first=6), 1: Mark(last=9, batch_first=9)}
+    assert find_gaps(warehouse) == []
+
+
+def test_a_lost_part_is_found_wherever_it_was(warehouse: Warehouse) -> None:
+    store_events(warehouse, [0, 1, 4])
+    store_events(warehouse, [9, 10], prev_offset=8)
+    store_events(warehouse, [3, 4], partition=1, prev_offset=2)
+    assert {partition: mark.missing for partition, mark in event_marks(warehouse).items()} == {0: 4, 1: 3}
+    assert find_gaps(warehouse) == [Gap(0, 9, 8, 4), Gap(1, 3, 2, -1)]
+
+
+def test_rows_stored_twice_neither_hide_a_lost_part_nor_look_like_one(warehouse: Warehouse) -> None:
+    store_events(warehouse, [0, 1, 2])
+    store_events(warehouse, [1, 2, 3], prev_offset=0)
+    assert (event_marks(warehouse)[0].missing, count_repeats(warehouse), find_gaps(warehouse)) == (0, 2, [])
+    store_events(warehouse, [6], prev_offset=5)
+    assert event_marks(warehouse)[0].missing == 2
+
+
+def test_a_fact_sent_twice_is_there_once_and_poison_is_not(warehouse: Warehouse) -> None:
+    value = encode(event(Kind.ACCEPTED, "2021-03-01 08:30", id="e1", dossier="D1"))
+    other = encode(event(Kind.ACCEPTED, "2021-03-01 08:30", id="e1", dossier="D2"))
+    records = [
+        FakeRecord(0, value=b"poison"),
+        FakeRecord(1, value=value),
+        FakeRecord(2, value=value),
+        FakeRecord(3, key=b"D2", value=other),
+    ]
+    warehouse.insert(RAW_EVENTS, event_columns(as_batch(records)).columns, token="a")
+    warehouse.insert(RAW_EVENTS, event_columns(as_batch([FakeRecord(4, value=value)])).columns, token="b")
+    rows = warehouse.query(f"SELECT dossier_id, event_id, koffset FROM {CORE_EVENTS} ORDER BY koffset")
+    assert rows == [("D1", "e1", 1), ("D2", "e1", 3)]
+    assert warehouse.query(f"SELECT status, count() FROM {RAW_EVENTS} GROUP BY status ORDER BY status") == [
+        ("ok", 4),
+        ("poison", 1),
+    ]
+
+
+def test_upserts_keep_the_newest_version_and_tombstones_delete(warehouse: Warehouse) -> None:
+    states = [("D1", Dossier(id="D1", status=Status.ACCEPTED)), ("D2", Dossier(id="D2")), ("D3", Dossier(id="D3"))]
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, states)
+    rows = upsert_columns(
+        as_batch(
+            [
+                FakeRecord(7, value=msgspec.json.encode(Dossier(id="D1", status=Status.FINISHED))),
+                FakeRecord(8, key=b"D3", value=None),
+            ]
+        ),
+        dossier_row,
+    )
+    warehouse.insert(CORE_DOSSIERS, rows.columns, token="later")
+    assert upsert_marks(warehouse, CORE_DOSSIERS) == {0: Mark(last=8)}
+    found = warehouse.query(f"SELECT dossier_id, status FROM {MART_DOSSIERS} ORDER BY dossier_id")
+    assert found == [("D1", "finished"), ("D2", "")]
+
+
+def test_unit_daily_sums_partitions_and_carries_the_stock_on(warehouse: Warehouse) -> None:
+    def share(day: str, partition: int, **counts: int) -> tuple[str, Tally]:
+        tally = Tally(unit_id="06808", partition=partition, offset=1, as_of=0, counts=counts, day=day)
+        return tally.key, tally
+
+    stock = Tally(unit_id="06808", partition=0, offset=1, as_of=0, counts={"open_overdue": 9})
+    shares = [
+        share("2021-03-01", 0, received_online=99),  # an older version of the next but one
+        share("2021-03-01", 1, received_online=2, received_postal=1),
+        share("2021-03-01", 0, received_online=4, transferred_in=1, resolved_early=1, outcome_granted=1),
+        share("2021-03-03", 0, resolved_overdue=2, resolved_undated=1, transferred_out=1, reopened=1, refused=5),
+        (stock.key, stock),
+    ]
+    store_upserts(warehouse, CORE_TALLIES, tally_row, shares)
+    store_upserts(
+        warehouse, "core.units", unit_row, [("06808", {"id": "06808", "name_vi": UNITS["06808"], "name_en": "TV"})]
+    )
+    rows = warehouse.query(
+        "SELECT unit_name_vi, day, opening, received, received_online, resolved, transferred_in, transferred_out,"
+        f" reopened, refused, closing FROM {MART_UNIT_DAILY} ORDER BY day"
+    )
+    assert rows == [
+        (UNITS["06808"], date(2021, 3, 1), 0, 7, 6, 1, 1, 0, 0, 0, 7),
+        (UNITS["06808"], date(2021, 3, 3), 7, 0, 0, 3, 0, 1, 1, 5, 4),
+    ]
+
+
+def test_mart_dossiers_places_every_dossier_where_the_core_does(warehouse: Warehouse) -> None:
+    dice = random.Random(20210301)
+    now = datetime.now(UTC)
+
+    def moment(*, chance: float) -> int | None:
+        if dice.random() > chance:
+            return None
+        return round((now + timedelta(hours=dice.choice([-48, -24, -1, 1, 24, 48]))).timestamp()) * 1_000_000
+
+    states = [
+        Dossier(
+            id=f"D{number}",
+            unit_id=dice.choice([*UNITS]),
+            status=dice.choice([None, *Status]),
+            accepted_at=moment(chance=0.8),
+            due_soon_at=moment(chance=0.8),
+            closes_at=moment(chance=0.8),
+            paused_at=moment(chance=0.2),
+            ended_at=moment(chance=0.4),
+            timeliness=dice.choice([Timeliness.EARLY, Timeliness.UNDATED]),
+        )
+        for number in range(400)
+    ]
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, [(state.id, state) for state in states])
+    rows = warehouse.query(f"SELECT dossier_id, stock, is_open, timeliness FROM {MART_DOSSIERS}")
+    as_of = round(now.timestamp()) * 1_000_000
+    assert {id_: stock for id_, stock, *_ in rows} == {
+        state.id: standing(state, as_of).bucket or "" for state in states
+    }
+    placed = {
+        "open_registered": "",
+        "open_within_due": "within_due",
+        "open_due_soon": "within_due",
+        "open_overdue": "overdue",
+        "open_paused": "paused",
+        "open_undated": "undated",
+    }
+    assert all(timeliness == placed[stock] for _, stock, _, timeliness in rows if stock)
+    verdicts = {state.id: state.timeliness for state in states if state.status and state.ended_at}
+    assert {id_: timeliness for id_, _, is_open, timeliness in rows if id_ in verdicts} == verdicts
+
+
+def test_mart_dossiers_says_on_which_days_the_dossier_counts(warehouse: Warehouse) -> None:
+    flows = [
+        Flow("2021-03-01", "06808", "received_online"),
+        Flow("2021-03-02", "06808", "resolved_early"),
+        Flow("2021-03-04", "06808", "reopened"),
+        Flow("2021-03-09", "06808", "resolved_overdue"),
+    ]
+    closed = Dossier(id="D1", status=Status.FINISHED, unit_id="06808", ended_at=1, flows=flows)
+    reopened = Dossier(id="D2", status=Status.PROCESSING, unit_id="06808", flows=flows[:3])
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, [("D1", closed), ("D2", reopened)])
+    rows = warehouse.query(
+        f"SELECT dossier_id, unit_name_vi, status_vi, received_on, resolved_on FROM {MART_DOSSIERS} ORDER BY dossier_id"
+    )
+    assert rows == [
+        ("D1", "06808", "Đã xử lý xong", date(2021, 3, 1), date(2021, 3, 9)),
+        ("D2", "06808", "Đang xử lý", date(2021, 3, 1), None),
+    ]
