@@ -249,6 +249,7 @@ def test_sigterm_leaves_nothing_running(stack: Stack) -> None:
     assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
     assert someone_listens(stack) == []
     assert "killed" not in stack.said(), "each ended by itself"
+    assert (stack.var / "kafka" / "data" / "logs" / ".kafka_cleanshutdown").exists(), "so did the broker"
     assert stack.said().splitlines()[-2:] == ["stopping", "stopped"]
 
 
