@@ -23,7 +23,7 @@ from services.sink.clickhouse import OFFICE_ZONE
 LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 60,  # seconds
     "max_memory_usage": 1 << 30,  # bytes of one query
-    "max_result_bytes": 256 << 20,  # an answer is held whole, about twice, until it is sent
+    "max_result_bytes": 128 << 20,  # an answer is held whole until it is sent: measured, three times its size
     "max_threads": max(1, (os.cpu_count() or 1) // 2),  # the sink's inserts keep the other half
 }
 """What one question may cost. A client may ask for less."""
@@ -49,6 +49,7 @@ SHAPING: Final = frozenset(
 )
 """Settings that say how an answer is written or how much of it is wanted, as do all `output_format_*` but one."""
 
+OUTPUT_FORMAT: Final = re.compile(r"output_format_[a-z0-9_]+")
 WRITES_A_FILE: Final = "output_format_schema"
 
 STATEMENTS: Final = frozenset({"SELECT", "WITH", "(", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS"})
@@ -186,8 +187,8 @@ def _restrict(connection: Connection, question: Question) -> str:
     for name, value in question.settings.items():
         if name in LIMITS:
             settings[name] = _capped(value, LIMITS[name])
-        elif name in SHAPING or (name.startswith("output_format_") and name != WRITES_A_FILE):
-            settings[name] = value
+        elif name in SHAPING or (OUTPUT_FORMAT.fullmatch(name) and name != WRITES_A_FILE):
+            settings[name] = value  # the name becomes SQL: nothing but letters may come this far
         else:
             raise _readonly(f"Cannot modify '{name}' setting")
     if question.database:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from anyio import CapacityLimiter, create_task_group, to_thread
+from anyio import CancelScope, CapacityLimiter, create_task_group, sleep, to_thread
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -34,6 +34,8 @@ READERS_MAX: Final = 4
 
 SQL_BYTES_MAX: Final = 1 << 20
 """The engine itself stops reading a statement at 256 KiB; the rest are parameters."""
+
+KILL_AGAIN_S: Final = 0.05
 
 SERVER_NAME: Final = "hoso"
 QUERY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
@@ -142,14 +144,17 @@ async def _until_gone(
         async def watch() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
-            await to_thread.run_sync(reader.kill, question.id)
-            group.cancel_scope.cancel()  # still waiting for a place: never start
+            asking.cancel()  # still waiting for a place: it never starts
+            while True:  # its thread may be about to start the query
+                await to_thread.run_sync(reader.kill, question.id)
+                await sleep(KILL_AGAIN_S)
 
         group.start_soon(watch)
-        try:
-            found = await to_thread.run_sync(work, limiter=places)
-        except EngineError as error:
-            failure = error  # raised in the group, it would come out wrapped
+        with CancelScope() as asking:
+            try:
+                found = await to_thread.run_sync(work, limiter=places)
+            except EngineError as error:
+                failure = error  # raised in the group, it would come out wrapped
         group.cancel_scope.cancel()
     if failure:
         raise failure

@@ -5,192 +5,38 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.codec import STRUCTURED, decode_record
 from schemas.reference import Unit
-from schemas.settings import Settings, read_settings
-from schemas.topics import EVENTS, UNITS
-from services.gateway.log import KafkaLog, Record
+from schemas.topics import UNITS
 from services.gateway.sources import create_source
 from services.local.broker import Broker, start_broker
-from services.topics import ensure_topics, publish_units
-from tests.kafka import TopicFactory, free_port
-from tests.unit.gateway.make import LINES, OTHER_UNIT, SOURCE, UNIT, FakeLog, accepted, line
+from services.topics import publish_units
+from tests.integration.gateway_run import (
+    EVENTS_URL,
+    Running,
+    Upstream,
+    environment,
+    prepared,
+    spawn,
+    until,
+)
+from tests.kafka import free_port
+from tests.unit.gateway.make import LINES, accepted, line
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio]
 
-WAIT_S_MAX = 60.0
 GUIDE = Path(__file__).parents[2] / "docs" / "integrators.md"
-EVENTS_URL = "/v1/events"
-
-Tail = Callable[[], Awaitable[dict[tuple[int, int], Record]]]
-
-
-# --- the log, real and fake -----------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def a_log(kind: str, broker: Broker, new_topic: TopicFactory) -> AsyncIterator[tuple[Any, Tail]]:
-    """A log of four partitions, and what lies in it by address."""
-    if kind == "fake":
-        fake = FakeLog(partitions=4)
-
-        async def lies() -> dict[tuple[int, int], Record]:
-            return {(p, offset): r for p, rows in enumerate(fake.partitions) for offset, r in enumerate(rows)}
-
-        yield fake, lies
-        return
-    topic = await new_topic("dossier-events", partitions=4)
-    real = KafkaLog(bootstrap=broker.bootstrap, topic=topic)
-    await real.start()
-
-    async def lies_there() -> dict[tuple[int, int], Record]:
-        records = await read_all(broker.bootstrap, topic)
-        return {(r.partition, r.offset): (r.key or b"", r.value or b"") for r in records}
-
-    try:
-        yield real, lies_there
-    finally:
-        await real.stop()
-
-
-@pytest.mark.parametrize("kind", ["fake", "kafka"])
-@pytest.mark.parametrize("count", [0, 1, 16, 17, 9000])
-async def test_records_lie_verbatim_at_their_addresses_and_in_order(
-    kind: str, count: int, broker: Broker, new_topic: TopicFactory
-) -> None:
-    records = [(b"H49-%d" % (n % 700), b'{"n":%d}' % n + b" " * (n % 900)) for n in range(count)]
-    async with a_log(kind, broker, new_topic) as (log, lies):
-        addresses = await log.append(records)
-        assert dict(zip(addresses, records, strict=True)) == await lies()
-        last: dict[bytes, tuple[int, int]] = {}
-        for (key, _), address in zip(records, addresses, strict=True):
-            assert last.get(key, (address[0], -1)) < address  # one partition, rising offsets
-            last[key] = address
-
-
-@pytest.mark.parametrize("kind", ["fake", "kafka"])
-async def test_calls_at_once_all_arrive(kind: str, broker: Broker, new_topic: TopicFactory) -> None:
-    calls = [[(b"k%d" % n, b"%d/%d" % (call, n)) for n in range(1 if call % 4 else 40)] for call in range(1200)]
-    async with a_log(kind, broker, new_topic) as (log, lies):
-        answers = await asyncio.gather(*(log.append(records) for records in calls))
-        told = {
-            address: record
-            for call, answer in zip(calls, answers, strict=True)
-            for record, address in zip(call, answer, strict=True)
-        }
-        assert told == await lies()
-        assert len(told) == sum(map(len, calls))
-
-
-async def test_the_partition_is_the_one_that_every_client_chooses(broker: Broker, new_topic: TopicFactory) -> None:
-    topic = await new_topic("dossier-events", partitions=7)
-    log = KafkaLog(bootstrap=broker.bootstrap, topic=topic)
-    await log.start()
-    keys = [b"H49.16-%d" % n for n in range(40)]
-    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-        chosen = [(await producer.send_and_wait(topic, b"{}", key=key)).partition for key in keys]
-    assert [address[0] for address in await log.append([(key, b"{}") for key in keys]) if address] == chosen
-    await log.stop()
-
-
-async def test_a_batch_that_the_broker_refuses_fails_alone_and_the_next_is_taken(
-    broker: Broker, new_topic: TopicFactory
-) -> None:
-    """An idempotent producer is spent after such an error: its sequence has a gap."""
-    topic = await new_topic("dossier-events", configs={"max.message.bytes": "2000"})
-    log = KafkaLog(bootstrap=broker.bootstrap, topic=topic)
-    await log.start()
-    assert await log.append([(b"k", b"x" * 30)]) == [(0, 0)]
-    assert await log.append([(b"k", b"x" * 3000)]) == [None]
-    assert await log.append([(b"k", b"x" * 30)]) == [(0, 1)]
-    assert await log.append([(b"k", b"x" * 30)] * 20) == [(0, offset) for offset in range(2, 22)]
-    assert await log.append([(b"k", b"x" * 300)] * 20) == [None] * 20
-    assert await log.append([(b"k", b"x" * 30)] * 20) == [(0, offset) for offset in range(22, 42)]
-    await log.stop()
-
-
-# --- the process ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Running:
-    """A gateway process and a client that knows its key."""
-
-    settings: Settings
-    process: asyncio.subprocess.Process
-    client: httpx.AsyncClient
-
-    async def stop(self) -> int:
-        """SIGTERM; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(WAIT_S_MAX):
-            return await self.process.wait()
-
-    async def post(self, body: bytes | dict[str, Any], media: str = STRUCTURED) -> httpx.Response:
-        content = json.dumps(body).encode() if isinstance(body, dict) else body
-        return await self.client.post(EVENTS_URL, content=content, headers={"content-type": media})
-
-    async def log(self) -> list[ConsumerRecord[bytes, bytes]]:
-        return await read_all(self.settings.bootstrap, self.settings.topics[EVENTS])
-
-
-def environment(folder: Path, bootstrap: str, **settings: str) -> dict[str, str]:
-    return {
-        "HOSO_KAFKA": bootstrap,
-        "HOSO_VAR": str(folder),
-        "HOSO_TOPIC_PREFIX": f"{folder.name}-",
-        "HOSO_GATEWAY_PORT": str(free_port()),
-    } | settings
-
-
-@asynccontextmanager
-async def prepared(folder: Path, bootstrap: str, **settings: str) -> AsyncIterator[Callable[[], Awaitable[Running]]]:
-    """Topics, units and a key; yields what starts a gateway on them. What is still running at the end is killed."""
-    env = environment(folder, bootstrap, **settings)
-    read = read_settings(env)
-    await ensure_topics(read)
-    await publish_units(read, [Unit(id=unit, name_vi="Thử", name_en="Test") for unit in (UNIT, OTHER_UNIT)])
-    key = create_source(read.sources_path, SOURCE, ["*"])
-    running: list[Running] = []
-
-    async def start() -> Running:
-        process = await spawn(env, log=folder / "gateway.log")
-        client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{read.gateway_port}",
-            headers={"authorization": f"Bearer {key}"},
-            timeout=WAIT_S_MAX,
-        )
-        running.append(Running(read, process, client))
-        await until(lambda: is_ready(client))
-        return running[-1]
-
-    try:
-        yield start
-    finally:
-        for each in running:
-            await each.client.aclose()
-            if each.process.returncode is None:
-                each.process.kill()
-                await each.process.wait()
-
-
-async def spawn(env: dict[str, str], *, log: Path) -> asyncio.subprocess.Process:
-    with log.open("ab") as said:
-        return await asyncio.create_subprocess_exec(sys.executable, "-m", "services.gateway", env=env, stderr=said)
 
 
 async def test_every_byte_that_was_accepted_lies_where_it_was_said(broker: Broker, tmp_path: Path) -> None:
@@ -295,47 +141,6 @@ async def test_the_guide_tells_the_truth(broker: Broker, tmp_path: Path) -> None
             decode_record(key=record.key, value=record.value, headers=record.headers)
 
 
-class Upstream:
-    """Several senders that send bodies and single events, each again until it is taken; and what they were promised."""
-
-    def __init__(self, gateway: Running, *, senders: int, body_events: int) -> None:
-        self.promised: dict[str, tuple[int, int] | None] = {}
-        self.refusals = 0
-        self._gateway = gateway
-        self._body_events = body_events
-        self._stopped = False
-        self._tasks = [asyncio.create_task(self._send(sender)) for sender in range(senders)]
-
-    async def stop(self) -> None:
-        self._stopped = True
-        await asyncio.gather(*self._tasks)
-
-    async def _send(self, sender: int) -> None:
-        number = 0
-        while not self._stopped:
-            number += 1
-            count = self._body_events if number % 4 else 1
-            events = [accepted(id=f"{sender}-{number}-{n}", subject=f"H49-{sender}-{n % 40}") for n in range(count)]
-            while not (items := await self._sent(events)) and not self._stopped:
-                self.refusals += 1
-            for event, item in zip(events, items, strict=False):
-                self.promised[event["id"]] = (item["partition"], item["offset"]) if "offset" in item else None
-
-    async def _sent(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The items of a 2xx; none after a 503, or when the gateway is gone."""
-        body = b"\n".join(json.dumps(event).encode() for event in events)
-        try:
-            answer = await self._gateway.post(body, STRUCTURED if len(events) == 1 else LINES)
-        except httpx.TransportError:
-            assert self._stopped
-            return []
-        assert answer.status_code in (200, 202, 503)
-        if not answer.is_success:
-            return []
-        document = answer.json()
-        return [document] if len(events) == 1 else list(document["items"])
-
-
 async def test_kill_9_loses_nothing_that_was_promised(broker_jars: list[Path], tmp_path: Path) -> None:
     """The broker is killed and comes back; it is killed again, and then the gateway, before it could try again."""
     ports = {"port": free_port(), "controller_port": free_port()}
@@ -375,28 +180,6 @@ async def test_kill_9_loses_nothing_that_was_promised(broker_jars: list[Path], t
         await broker.kill()
 
 
-# --- helpers --------------------------------------------------------------------------------------------------------
-
-
-async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
-    """Every record of a topic."""
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        partitions = list(consumer.assignment())
-        ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning()
-        records: list[ConsumerRecord[bytes, bytes]] = []
-        while any([await consumer.position(each) < ends[each] for each in partitions]):
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                records.extend(batch)
-        return records
-    finally:
-        await consumer.stop()
-
-
 async def output_of(*command: str, env: dict[str, str]) -> str:
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()
@@ -409,22 +192,8 @@ def without_addresses(text: str) -> str:
     return re.sub(r'"(partition|offset)":\d+', r'"\1":0', text)
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not await holds():  # noqa: ASYNC110 - other processes set no event
-            await asyncio.sleep(0.05)
-
-
 async def at_least(things: Sequence[Any] | dict[Any, Any], count: int) -> bool:
     return len(things) >= count
-
-
-async def is_ready(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def is_refused(gateway: Running, event: dict[str, Any]) -> bool:
