@@ -1,9 +1,10 @@
 """The books of one partition: states, counters, due times. Pure: records and a time in, what must be published out.
 
-`fold` and `advance` promise that the counters always equal `recount(states)` at `as_of`.
+`advance`, then `fold` any number of times, then `take_changes`: after each such round the counters equal
+`recount(states)` at `as_of`, and the changes are the content of one transaction.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -24,12 +25,11 @@ _DECODER: Final = msgspec.json.Decoder(Dossier)
 
 @dataclass(slots=True)
 class Changes:
-    """What one slice or tick changed, encoded: the content of one transaction."""
+    """What one round changed, encoded: the content of one transaction."""
 
     states: list[tuple[bytes, bytes]] = field(default_factory=list)
     tallies: list[tuple[str, bytes, bytes]] = field(default_factory=list)  # unit (decides the partition), key, value
     parked: list[tuple[Record, ContractError]] = field(default_factory=list)
-    next_offset: int | None = None  # None: nothing was read
 
 
 def read_records(records: Iterable[Record]) -> list[Event | ContractError]:
@@ -75,7 +75,7 @@ def refuse_unknown(
 
 
 class _Before(NamedTuple):
-    """A dossier as this slice found it."""
+    """A dossier as this round found it."""
 
     standing: Standing
     footprint: Footprint | None  # None: it is new
@@ -98,6 +98,8 @@ class Ledger:
         self._rules = rules
         self._index = DueIndex()
         self._anomalies = 0
+        self._touched: dict[str, _Before] = {}  # in this round
+        self._parked: list[tuple[Record, ContractError]] = []  # in this round
 
     def load(self, values: Iterable[bytes], as_of: int) -> None:
         """Take over states that were read back; all stock counts as moved, because the clock went on meanwhile."""
@@ -112,15 +114,22 @@ class Ledger:
             self._anomalies += len(dossier.anomalies)
         self.book.moved_flow.clear()
 
-    def fold(self, records: Sequence[Record], read: Sequence[Event | ContractError], *, as_of: int) -> Changes:
-        """Fold a slice. What was read as an error is parked and changes nothing."""
-        self.advance(as_of)
-        changes = Changes(next_offset=records[-1].offset + 1)
-        touched: dict[str, _Before] = {}
-        states, rules = self.states, self._rules
+    def advance(self, as_of: int) -> None:
+        """Begin a round: let the clock alone move what it moves."""
+        assert not self._touched, "what was folded must be taken first"
+        was, self.as_of = self.as_of, max(self.as_of, as_of)
+        for dossier_id in self._index.pop_passed(self.as_of):
+            dossier = self.states[dossier_id]
+            now = standing(dossier, self.as_of)
+            self.book.move(footprint(dossier, standing(dossier, was).bucket), footprint(dossier, now.bucket))
+            self._index.add(now.until, dossier_id)
+
+    def fold(self, records: Iterable[Record], read: Iterable[Event | ContractError]) -> None:
+        """Fold what was read of these records. What was read as an error is parked and changes nothing."""
+        touched, states, rules = self._touched, self.states, self._rules
         for record, event in zip(records, read, strict=True):
             if isinstance(event, ContractError):
-                changes.parked.append((record, event))
+                self._parked.append((record, event))
                 continue
             dossier_id = event.subject
             dossier = states.get(dossier_id)
@@ -134,9 +143,13 @@ class Ledger:
             if dossier.history is not history:  # no repeat
                 dossier.offset = record.offset
                 states[dossier_id] = dossier
-        self.parked += len(changes.parked)
-        for dossier_id, before in touched.items():
-            dossier = states[dossier_id]
+
+    def take_changes(self, *, next_offset: int) -> Changes:
+        """End a round: the states and counters that moved, as absolute values, and the heartbeat."""
+        changes = Changes(parked=self._parked)
+        self.parked += len(self._parked)
+        for dossier_id, before in self._touched.items():
+            dossier = self.states[dossier_id]
             if dossier.history is before.history:
                 continue
             now = standing(dossier, self.as_of)
@@ -145,20 +158,11 @@ class Ledger:
                 self._index.add(now.until, dossier_id)
             self._anomalies += len(dossier.anomalies) - before.anomalies
             changes.states.append((dossier_id.encode(), _ENCODER.encode(dossier)))
-        self.publish(changes, next_offset=records[-1].offset + 1)
+        self._touched, self._parked = {}, []
+        self._add_tallies(changes, next_offset)
         return changes
 
-    def advance(self, as_of: int) -> None:
-        """Let the clock alone move what it moves."""
-        was, self.as_of = self.as_of, max(self.as_of, as_of)
-        for dossier_id in self._index.pop_passed(self.as_of):
-            dossier = self.states[dossier_id]
-            now = standing(dossier, self.as_of)
-            self.book.move(footprint(dossier, standing(dossier, was).bucket), footprint(dossier, now.bucket))
-            self._index.add(now.until, dossier_id)
-
-    def publish(self, changes: Changes, *, next_offset: int) -> None:
-        """Add the counters that moved, as absolute values, and the heartbeat."""
+    def _add_tallies(self, changes: Changes, next_offset: int) -> None:
         stock, flow = self.book.take_moved()
         common: dict[str, Any] = {"partition": self.partition, "offset": next_offset, "as_of": self.as_of}
         tallies = [Tally(unit_id=unit, counts=without_zeros(self.book.stock[unit]), **common) for unit in stock] + [

@@ -182,6 +182,7 @@ def test_the_earlier_owner_is_fenced_and_writes_nothing_more(broker):
             first, second = await stand.slices(2, 2)
             old, new = stand.worker(), stand.worker()
             await old.take(first)
+            await old.tick()  # the first slice is through
             await new.take(second)  # opening reads back what the old one committed
 
             async def go_on() -> None:

@@ -34,7 +34,10 @@ def ledger() -> Ledger:
 
 def fold(books: Ledger, records: list[FakeRecord], as_of: int = NOW) -> Changes:
     read = [refuse_unknown(event, units=UNITS, policies=RULES.policies) for event in read_records(records)]
-    return books.fold(records, read, as_of=as_of)
+    books.advance(as_of)
+    for record, event_ in zip(records, read, strict=True):
+        books.fold([record], [event_])
+    return books.take_changes(next_offset=records[-1].offset + 1)
 
 
 def published(*changes: Changes) -> dict[str, dict[str, int]]:
@@ -64,9 +67,8 @@ def test_what_is_published_equals_a_recount(events, size):
 def test_the_clock_alone_publishes_what_became_overdue():
     books = ledger()
     first = fold(books, records_of(LIFE[:1]))
-    later = Changes()
     books.advance(micros(at("2021-03-13 00:00")))
-    books.publish(later, next_offset=1)
+    later = books.take_changes(next_offset=1)
     assert published(first)[f"{UNIT}/0"] == {"open_within_due": 1}
     assert published(later) == {f"{UNIT}/0": {"open_overdue": 1}}
 
