@@ -1,5 +1,6 @@
 """`make bench`: run every benchmark, print the table, write docs/performance.json."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ OUT = Path(__file__).parents[1] / "docs" / "performance.json"
 
 def main() -> int:
     """Exit code 1 when a target is missed."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new broker is asked before it is ready
     console.print(machine(), highlight=False)
     comparisons = [processor.main()]
     print_rows(

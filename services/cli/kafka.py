@@ -1,7 +1,6 @@
 """What the command line asks Kafka: which topics there are, how far readers are. Changes nothing."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -44,8 +43,7 @@ class PartitionLag(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def answering(settings: Settings) -> AsyncIterator[None]:
-    """Tell what to do when Kafka does not answer; its client's own complaints stay silent."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    """Tell what to do when Kafka does not answer."""
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             yield

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 done, and something differs or was refused (the output say
 3 a broker, server or service cannot be reached; 130 interrupted.
 """
 
+import logging
 import sys
 from typing import Final
 
@@ -39,6 +40,8 @@ app.command("config")(config.config)
 
 def main() -> None:
     """Run the command line; a known error is one line, an unknown one keeps its traceback."""
+    for client in ("aiokafka", "clickhouse_connect"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)  # what they complain of is raised too, or met again
     try:
         app()
     except (SettingsError, ContractError) as error:

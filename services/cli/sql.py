@@ -1,7 +1,6 @@
 """`hoso sql`: one question to ClickHouse, at the local stack's SQL door or at the server of the settings."""
 
 import csv
-import logging
 import math
 import re
 import sys
@@ -75,7 +74,6 @@ def open_reader(settings: Settings) -> "Iterator[Client]":
     from clickhouse_connect import get_client  # takes 0.1 s, which `hoso --help` should not
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it complains of is raised too
     host, port = address_of(settings)
     try:
         client = get_client(
