@@ -17,7 +17,6 @@ from streams.slices import Record
 FETCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_BYTES: Final = 512 * 1024  # well below the broker's 1 MiB limit for one batch
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
-PROBE_S_MAX: Final = 10.0
 
 Message = tuple[bytes, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
 
@@ -75,14 +74,18 @@ class Log:
             return int((await consumer.end_offsets([tp]))[tp])
 
     async def first_offset_from(self, topic: str, partition: int, offset: int) -> int | None:
-        """The offset of the first record at or after `offset`; None when none comes within the limit."""
+        """The offset of the first record at or after `offset`; None when only markers are left."""
         tp = TopicPartition(topic, partition)
         async with self._consumer() as consumer:
             consumer.assign([tp])
             start = (await consumer.beginning_offsets([tp]))[tp]
+            end = (await consumer.end_offsets([tp]))[tp]
             consumer.seek(tp, max(start, offset))
-            fetched = await consumer.getmany(tp, timeout_ms=int(PROBE_S_MAX * 1000), max_records=1)
-            return fetched[tp][0].offset if fetched.get(tp) else None
+            while await consumer.position(tp) < end:
+                fetched = await consumer.getmany(tp, timeout_ms=200, max_records=1)
+                if records := fetched.get(tp):
+                    return int(records[0].offset)
+        return None
 
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Where the group goes on; the log's beginning when it never committed (or its offsets expired)."""

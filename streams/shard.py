@@ -47,6 +47,7 @@ class Shard:
         self._ledger: Ledger | None = None
         self._producer: AIOKafkaProducer | None = None
         self._pending: asyncio.Task[None] | None = None
+        self._committed = 0  # the offset that the last transaction said
         self._states_end = -1  # of the states topic when this shard was last closed
 
     @property
@@ -71,6 +72,7 @@ class Shard:
             if self._ledger is None or end != self._states_end:
                 self._ledger = await self._read_back(states)
             self.next = await self._log.committed(settings.group, names[topics.EVENTS], self.partition)
+            self._committed = self.next
         except BaseException:
             await producer.stop()
             raise
@@ -111,6 +113,16 @@ class Shard:
             return True
         return await self._log.first_offset_from(slice_.topic, self.partition, self.next) == first
 
+    async def catch_up(self) -> bool:
+        """Pass over numbers without a record at the log's end; False when a record waits there that never came."""
+        topic = self._settings.topics[topics.EVENTS]
+        end = await self._log.end_offset(topic, self.partition)
+        if end > self.next:
+            if await self._log.first_offset_from(topic, self.partition, self.next) is not None:
+                return False
+            self.next = end
+        return True
+
     async def take(self, slice_: Slice) -> None:
         """Fold a slice that joins, and start its transaction once the one before is through."""
         records = [record for record in slice_.value if record.offset >= self.next]
@@ -120,12 +132,12 @@ class Shard:
             self.ledger.fold(portion, await self._read(portion))
             await asyncio.sleep(0)  # the transactions of other partitions travel meanwhile
         self.next = records[-1].offset + 1
-        await self._commit(read_to=self.next)
+        await self._commit()
 
     async def tick(self) -> None:
         """Publish what the clock alone changed, and the heartbeat."""
         self.ledger.advance(self._now())
-        await self._commit(read_to=None)
+        await self._commit()
 
     async def settle(self) -> None:
         """Await the pending transaction and raise what it raised."""
@@ -143,10 +155,12 @@ class Shard:
             return read
         return [refuse_unknown(event, units=self._units.known, policies=known) for event in read]
 
-    async def _commit(self, *, read_to: int | None) -> None:
+    async def _commit(self) -> None:
         changes = self.ledger.take_changes(next_offset=self.next)
+        read_to = self.next if self.next != self._committed else None
         await self.settle()
         assert self._producer is not None
+        self._committed = self.next
         self._pending = asyncio.create_task(self._transact(self._producer, changes, read_to))
 
     async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> None:

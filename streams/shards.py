@@ -27,7 +27,8 @@ log = structlog.get_logger()
 # A broker that was killed is back within seconds; after a minute a supervisor should know.
 REOPEN_S_MAX: Final = 60.0
 REOPEN_WAIT_S: Final = 0.5
-# Faust may drop a fetched slice at a rebalance. When the log is ahead and nothing came for this long, fetch again.
+# Faust may drop a fetched slice at a rebalance, and a log may end in commit markers, which nobody delivers. When
+# nothing came for this long, look which of them it is.
 STALL_S: Final = 5.0
 
 
@@ -47,8 +48,7 @@ class Shards:
         self._now = now
         self._seek = seek
         self._topic = settings.topics[EVENTS]
-        self._log = Log(settings.bootstrap)
-        self._units = KnownUnits(self._log, settings.topic_prefix)
+        self._units = KnownUnits(Log(settings.bootstrap), settings.topic_prefix)
         self._shards: dict[int, Shard] = {}
         self._ours: frozenset[int] = frozenset()
         self._assigned = asyncio.Event()
@@ -97,7 +97,7 @@ class Shards:
             self._moved_at[shard.partition] = shard.next, monotonic()
         elif monotonic() - since > STALL_S:
             self._moved_at[shard.partition] = shard.next, monotonic()
-            if await self._log.end_offset(self._topic, shard.partition) > shard.next:
+            if not await shard.catch_up():
                 log.warning("stalled, reading again", partition=shard.partition, next=shard.next)
                 await self._seek(TP(self._topic, shard.partition), shard.next)
 

@@ -159,6 +159,28 @@ def test_commit_markers_of_an_upstream_transaction_are_no_hole(broker):
     asyncio.run(run())
 
 
+def test_a_commit_marker_at_the_end_is_counted_and_a_record_there_is_fetched_again(broker, monkeypatch):
+    monkeypatch.setattr(shards_module, "STALL_S", 0.0)
+
+    async def run() -> None:
+        async with fresh(broker.bootstrap) as stand:
+            events = life(4)
+            await stand.write(events[:2])
+            (slice_,) = await stand.slices(2)
+            worker = stand.worker()
+            await worker.take(slice_)
+            while await stand.committed() < slice_.offset + 2:
+                await worker.tick()
+            assert stand.sought == []
+            await stand.write(events[2:])
+            (_, lost) = await stand.slices(2, 2)
+            while not stand.sought:
+                await worker.tick()
+            assert stand.sought[0] == lost.value[0].offset
+
+    asyncio.run(run())
+
+
 def test_a_slice_that_was_seen_is_skipped_and_an_overlap_is_cut(broker):
     async def run() -> None:
         async with fresh(broker.bootstrap) as stand:
