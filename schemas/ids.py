@@ -8,10 +8,12 @@ from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
-# `$` alone would let a trailing newline through in Python's dialect; `(?!\n)` closes that and is valid everywhere.
-CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)"
-EVENT_ID_PATTERN: Final = r"^[!-~]{1,128}$(?!\n)"
-SOURCE_PATTERN: Final = r"^[a-z][a-z0-9+.-]{0,15}:[!-~]{1,160}$(?!\n)"
+BEGIN: Final = "^"
+END: Final = r"$(?!\n)"  # `$` alone would let a trailing newline through in Python's dialect; this is valid everywhere
+
+CODE_PATTERN: Final = rf"{BEGIN}[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}{END}"
+EVENT_ID_PATTERN: Final = rf"{BEGIN}[!-~]{{1,128}}{END}"
+SOURCE_PATTERN: Final = rf"{BEGIN}[a-z][a-z0-9+.-]{{0,15}}:[!-~]{{1,160}}{END}"
 
 DossierId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 UnitId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]

@@ -1,6 +1,8 @@
 """`python -m streams`: one worker."""
 
+import gc
 import sys
+from typing import Final
 
 import faust
 
@@ -9,7 +11,12 @@ from schemas.logs import configure_logs
 from schemas.settings import read_settings
 from streams.app import create_app
 
-EXIT_SETTINGS = 2  # starting again would not help
+EXIT_SETTINGS: Final = 2  # starting again would not help
+
+
+# What lives long here (states, events) is outside the collector's care; the default of 700 objects makes it walk the
+# records of each fetch over and over: a tenth of the time of an event.
+GC_THRESHOLD: Final = 100_000
 
 
 def main() -> int:
@@ -21,6 +28,7 @@ def main() -> int:
     except (SettingsError, KeyError) as error:
         print(f"hoso worker: {error}", file=sys.stderr)
         return EXIT_SETTINGS
+    gc.set_threshold(GC_THRESHOLD)
     # Quiet, without a spinner and with our logs: Faust would draw on standard output and set up logging of its own.
     worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
     worker.spinner = None

@@ -165,26 +165,16 @@ class Shard:
 
     async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> None:
         settings, names = self._settings, self._settings.topics
-        outbox: dict[tuple[str, int], list[Message]] = defaultdict(list)
-        for key, value in changes.states:
-            outbox[names[topics.STATES], self.partition].append((key, value, []))
+        tallies: dict[int, list[Message]] = defaultdict(list)
         for unit, key, value in changes.tallies:
-            outbox[names[topics.TALLIES], partition_of(unit, settings.partitions)].append((key, value, []))
-        for record, error in changes.parked:
-            flaw = error.flaws[0]
-            headers = [
-                *record.headers,
-                (topics.DLQ_REASON, flaw.reason.encode()),
-                (topics.DLQ_DETAIL, f"{flaw.pointer}: {flaw.message}".encode()),
-                (topics.DLQ_TOPIC, record.topic.encode()),
-                (topics.DLQ_PARTITION, str(record.partition).encode()),
-                (topics.DLQ_OFFSET, str(record.offset).encode()),
-            ]
-            outbox[names[topics.DEAD_LETTERS], self.partition].append((record.key or b"", record.value, headers))
+            tallies[partition_of(unit, settings.partitions)].append((key, value, []))
         # No abort on an error: the shard is closed and opened again, and opening ends what was left open.
         await producer.begin_transaction()
-        for (topic, partition), messages in outbox.items():
-            await send_all(producer, topic, partition, messages)
+        await asyncio.gather(
+            send_all(producer, names[topics.STATES], self.partition, [(*state, []) for state in changes.states]),
+            send_all(producer, names[topics.DEAD_LETTERS], self.partition, map(_dead_letter, changes.parked)),
+            *(send_all(producer, names[topics.TALLIES], partition, sent) for partition, sent in tallies.items()),
+        )
         if read_to is not None:
             tp = TopicPartition(names[topics.EVENTS], self.partition)
             await producer.send_offsets_to_transaction({tp: read_to}, settings.group)
@@ -199,3 +189,18 @@ class Shard:
         ledger = Ledger(partition=self.partition, rules=self._rules)
         ledger.load(latest.values(), self._now())
         return ledger
+
+
+def _dead_letter(parked: tuple[Record, ContractError]) -> Message:
+    """The record as it was, with its address and the first reason against it."""
+    record, error = parked
+    flaw = error.flaws[0]
+    headers = [
+        *record.headers,
+        (topics.DLQ_REASON, flaw.reason.encode()),
+        (topics.DLQ_DETAIL, f"{flaw.pointer}: {flaw.message}".encode()),
+        (topics.DLQ_TOPIC, record.topic.encode()),
+        (topics.DLQ_PARTITION, str(record.partition).encode()),
+        (topics.DLQ_OFFSET, str(record.offset).encode()),
+    ]
+    return record.key or b"", record.value, headers

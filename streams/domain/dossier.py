@@ -101,7 +101,7 @@ def append(dossier: Dossier, entry: Entry, rules: Rulebook) -> Dossier:
     _step(dossier, entry, rules)
     dossier.last_at, dossier.last_rank = entry.at, rank
     separator = b"," if len(history) > len(b"[]") else b""
-    dossier.history = msgspec.Raw(history[:-1] + separator + _ENCODER.encode(entry) + b"]")
+    dossier.history = msgspec.Raw(b"%b%b%b]" % (history[:-1], separator, _ENCODER.encode(entry)))
     return dossier
 
 
