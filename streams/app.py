@@ -26,7 +26,7 @@ from streams.totals import TotalsPublisher
 
 log = structlog.get_logger()
 
-RECORDS_MAX: Final = 20_000  # of one fetch over all partitions
+RECORDS_MAX: Final = 40_000  # of one fetch over all partitions
 SLICES_WAITING_MAX: Final = 16  # counts slices, not events: more would only be memory
 
 

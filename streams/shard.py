@@ -27,7 +27,7 @@ from streams.units import KnownUnits
 
 log = structlog.get_logger()
 
-PORTION_EVENTS: Final = 500  # folded at a stretch, about 10 ms
+PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
 
 
 class Shard:
