@@ -96,7 +96,21 @@ SELECT
 FROM
 (
     SELECT
-        *,
+        -- A view does not convert to the zone that its columns declare.
+        * REPLACE (
+            toTimeZone(registered_at, 'Asia/Ho_Chi_Minh') AS registered_at,
+            toTimeZone(accepted_at, 'Asia/Ho_Chi_Minh') AS accepted_at,
+            toTimeZone(due_original_at, 'Asia/Ho_Chi_Minh') AS due_original_at,
+            toTimeZone(due_at, 'Asia/Ho_Chi_Minh') AS due_at,
+            toTimeZone(due_soon_at, 'Asia/Ho_Chi_Minh') AS due_soon_at,
+            toTimeZone(closes_at, 'Asia/Ho_Chi_Minh') AS closes_at,
+            toTimeZone(paused_at, 'Asia/Ho_Chi_Minh') AS paused_at,
+            toTimeZone(finished_at, 'Asia/Ho_Chi_Minh') AS finished_at,
+            toTimeZone(first_finished_at, 'Asia/Ho_Chi_Minh') AS first_finished_at,
+            toTimeZone(delivered_at, 'Asia/Ho_Chi_Minh') AS delivered_at,
+            toTimeZone(ended_at, 'Asia/Ho_Chi_Minh') AS ended_at,
+            toTimeZone(ingested_at, 'Asia/Ho_Chi_Minh') AS ingested_at
+        ),
         arrayFirstIndex(counter -> startsWith(counter, 'received_'), flow_counters) AS flow_day_received,
         arrayLastIndex(counter -> startsWith(counter, 'resolved_'), flow_counters) AS flow_day_resolved
     FROM core.dossiers FINAL

@@ -22,13 +22,14 @@ AS SELECT
     max(loaded.records) AS records,
     max(loaded.poison) AS poison,
     max(loaded.last_offset) AS last_offset,
-    max(loaded.last_occurred_at) AS last_occurred_at,
-    max(loaded.last_recorded_at) AS last_recorded_at,
-    max(loaded.last_ingested_at) AS last_ingested_at,
+    -- A view does not convert to the zone that its columns declare.
+    toTimeZone(max(loaded.last_occurred_at), 'Asia/Ho_Chi_Minh') AS last_occurred_at,
+    toTimeZone(max(loaded.last_recorded_at), 'Asia/Ho_Chi_Minh') AS last_recorded_at,
+    toTimeZone(max(loaded.last_ingested_at), 'Asia/Ho_Chi_Minh') AS last_ingested_at,
     (toUnixTimestamp64Milli(last_ingested_at) - toUnixTimestamp64Milli(last_recorded_at)) / 1000 AS lag_seconds,
     (toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(last_recorded_at)) / 1000 AS age_seconds,
     max(loaded.counted_offset) AS counted_offset,
-    max(loaded.counted_as_of) AS counted_as_of,
+    toTimeZone(max(loaded.counted_as_of), 'Asia/Ho_Chi_Minh') AS counted_as_of,
     max(loaded.dossiers) AS dossiers,
     max(loaded.anomalies) AS anomalies,
     max(loaded.parked) AS parked
