@@ -15,7 +15,7 @@ from streams.domain.dossier import entry_of
 OFFICE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 UNIT: Final = "06808"
 OTHER_UNIT: Final = "06811"
-DOSSIER: Final = "000.00.20.H49-210301-0001"
+DOSSIER: Final = "000.00.20.H49-210301-9001"
 SOURCE: Final = "urn:hoso:test"
 
 _ids = count()

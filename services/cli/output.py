@@ -3,7 +3,6 @@
 Results go to standard output, everything else to standard error, so that `hoso ... --json | jq` always works.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -31,7 +30,7 @@ def note(message: str) -> None:
 
 def print_json(document: Any) -> None:
     """The document, indented, in UTF-8."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), flush=True)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:

@@ -146,14 +146,23 @@ def print_csv(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Rows for people."""
-    table = Table()
-    for index, name in enumerate(names):
-        is_number = all(isinstance(row[index], int | float | None) for row in rows[:ROWS_SHOWN_MAX])
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows[:ROWS_SHOWN_MAX]:
-        table.add_row(*(_cell(value) for value in row))
-    console.print(table, markup=False)
+    """Rows for people: a table, or a line per value when a row is wider than the terminal."""
+    shown = rows[:ROWS_SHOWN_MAX]
+    cells = [[_cell(value) for value in row] for row in shown]
+    if sum(max(map(len, column)) + 3 for column in zip(names, *cells, strict=True)) >= console.width:
+        for row in cells:
+            grid = Table(show_header=False)
+            for name, cell in zip(names, row, strict=True):
+                grid.add_row(name, cell)
+            console.print(grid, markup=False)
+    else:
+        table = Table()
+        for index, name in enumerate(names):
+            is_number = all(isinstance(row[index], int | float | None) for row in shown)
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for row in cells:
+            table.add_row(*row)
+        console.print(table, markup=False)
     if len(rows) > ROWS_SHOWN_MAX:
         note(f"the first {ROWS_SHOWN_MAX} of {len(rows)} rows; --csv prints all")
 

@@ -55,7 +55,7 @@ def print_urls(urls: dict[str, str]) -> None:
     """What answers where."""
     width = max(map(len, urls))
     for name, url in urls.items():
-        print(f"{name:>{width}}  {url}")
+        print(f"{name:>{width}}  {url}", flush=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from jgo.config import GlobalSettings
 from jgo.env import LockedDependency, LockFile
 from jgo.maven import MavenContext
 from requests import RequestException
+from requests.exceptions import SSLError
 
 from services.local.broker import BrokerError
 
@@ -68,9 +69,12 @@ def _fetch(jar: LockedDependency, cache: Path, remote_repos: dict[str, str] | No
         try:
             fetched = artifact.resolve()
         except (RequestException, RuntimeError) as error:  # jgo raises a bare RuntimeError for "no repository has it"
-            raise BrokerError(
-                f"cannot fetch {wanted.name}: {type(error).__name__}; is the network reachable?"
-            ) from error
+            hint = (
+                "a proxy that inspects TLS needs its certificate in REQUESTS_CA_BUNDLE"
+                if isinstance(error, SSLError)
+                else "is the network reachable?"
+            )
+            raise BrokerError(f"cannot fetch {wanted.name}: {type(error).__name__}; {hint}") from error
         if _sha256(fetched) != jar.sha256:
             raise BrokerError(f"{wanted.name} is not the file that {LOCK_FILE.name} names: its SHA-256 differs")
         fetched.replace(wanted)

@@ -15,7 +15,7 @@ from services.importer.errors import CannotImport, Fault, Refusal
     ("text", "code"),
     [
         ("06808", "06808"),
-        ("000.00.20.H49-210301-0001", "000.00.20.H49-210301-0001"),
+        ("000.00.20.H49-210301-9001", "000.00.20.H49-210301-9001"),
         ("BPD_", "BPD_"),
         ("PWDx_District 02: Jamaica Plain", "PWDx_District-02-Jamaica-Plain"),
         ("PWDx_Missed Trash\\Recycling\\Yard Waste", "PWDx_Missed-Trash-Recycling-Yard-Waste"),
