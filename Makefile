@@ -15,12 +15,14 @@ demo: $(READY)  ## A synthetic year of a city, from events to counters to SQL; O
 test: $(READY)  ## Every test but the long kill rounds
 	$(BIN)/pytest
 
-check: $(READY)  ## Format, lint, types, direction of imports, published files
+check: $(READY)  ## Format, lint, types, direction of imports, published files, container files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m services.publish --check
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint deploy/images/Dockerfile
 
 chaos: $(READY)  ## The long kill rounds; SEED=n repeats one
 	$(BIN)/pytest -m chaos tests/chaos $(if $(SEED),--seed $(SEED))
@@ -35,9 +37,12 @@ format: $(READY)  ## Format and fix what can be fixed
 published: $(READY)  ## Write the published schemas anew
 	$(BIN)/python -m services.publish
 
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --quiet
+
 lock: $(READY)  ## Resolve the dependencies anew
-	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --group lock --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+	$(LOCK) --extra local --group dev --group lock --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --output-file deploy/images/requirements.lock
 
 clean:  ## Delete data, environment and caches
 	rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -102,7 +102,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     @app.page("/readyz")
     async def ready(web: Any, _: Any) -> Any:
         open_ = {str(shard.partition): shard.next for shard in shards}
-        return web.json({"ready": bool(open_), "partitions": open_})
+        return web.json({"ready": bool(open_), "partitions": open_}, status=200 if open_ else 503)
 
     return app
 

@@ -1,13 +1,14 @@
 """The API key of this machine's own stack, so that the first event can be sent without asking anybody.
 
 The clear key lies in var/demo.key for `hoso send` and the demo; a deployment makes its own sources file and has none.
+`python -m services.local.key` makes it where no `hoso up` does, as in docker-compose.yml.
 """
 
 import os
 from pathlib import Path
 from typing import Final
 
-from schemas.settings import Settings
+from schemas.settings import Settings, read_settings
 from services.gateway.sources import EVERY_UNIT, create_source
 
 SOURCE: Final = "https://motcua.uongbi.example"  # the samples' source is below it, so they can be sent as they are
@@ -37,3 +38,7 @@ def ensure_key(settings: Settings) -> None:
     os.fchmod(descriptor, 0o600)  # O_CREAT leaves the mode of an older file
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{key}\n")
+
+
+if __name__ == "__main__":
+    ensure_key(read_settings())

@@ -19,7 +19,6 @@ from services.sink.metrics import Metrics
 from services.sink.migrations import MigrationError, migrate, read_migrations
 from services.sink.retry import patiently
 from services.sink.sink import Sink
-from services.sink.sql_door import create_sql_door
 
 EXIT_HUMAN: Final = 2  # settings, or tables and log that do not fit: starting again would not help
 EXIT_UNAVAILABLE: Final = 3
@@ -56,6 +55,8 @@ async def run(settings: Settings, *, rebuild: bool = False) -> None:
         app = FastAPI(title="Hoso sink", docs_url=None, redoc_url=None, openapi_url=None)
         add_health(app, checks={"sink": sink.check}, registry=metrics.registry)
         if not settings.clickhouse:
+            from services.sink.sql_door import create_sql_door  # with the engine, which a server's sink has not
+
             app.mount("/", create_sql_door(embedded_path(settings)))  # last: what is no health page is for ClickHouse
         serving = serve(app, host=settings.host, port=settings.sql_port, setting="HOSO_SQL_PORT", stop=stop)
         await _both(serving, sink.run(), stop=stop)

@@ -32,13 +32,13 @@ async def pause_worker(stand_: Stand) -> None:
     """SIGSTOP a worker until the other owns everything; when it wakes up it must end, fenced, and start anew."""
     if stand_.second is None:
         stand_.start_second_worker()
-    paused = stand_.pid_of("worker")
     second_port = stand_.second_port
 
     async def both_work() -> bool:
         return bool(await stand_.owned(second_port)) and bool(await stand_.owned(stand_.settings.worker_port))
 
-    await until(both_work, "both workers own partitions")
+    await until(both_work, "both workers own partitions")  # this one may just have been starting anew
+    paused = stand_.pid_of("worker")
     os.kill(paused, signal.SIGSTOP)
     try:
 

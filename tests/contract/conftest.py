@@ -21,6 +21,12 @@ HTTP: Final = 8123
 ENGINE_SOCKET: Final = Path("/var/run/docker.sock")
 
 
+def skip_without_engine() -> None:
+    """For tests that need containers."""
+    if "DOCKER_HOST" not in os.environ and not ENGINE_SOCKET.exists():
+        pytest.skip(f"no container engine: neither DOCKER_HOST nor {ENGINE_SOCKET}")
+
+
 @pytest.fixture(scope="module")
 def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the embedded engine of the module keeps its data."""
@@ -62,8 +68,7 @@ def door(door_port: int) -> Iterator[Warehouse]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Warehouse]:
     """A ClickHouse server, where containers can run."""
-    if "DOCKER_HOST" not in os.environ and not ENGINE_SOCKET.exists():
-        pytest.skip(f"no container engine: neither DOCKER_HOST nor {ENGINE_SOCKET}")
+    skip_without_engine()
     container = (
         DockerContainer(SERVER_IMAGE)
         .with_env("CLICKHOUSE_SKIP_USER_SETUP", "1")

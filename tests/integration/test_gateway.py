@@ -55,7 +55,7 @@ async def test_every_byte_that_was_accepted_lies_where_it_was_said(broker: Broke
             record = records[item["partition"], item["offset"]]
             assert record.value == value
             assert record.key == json.loads(value)["subject"].encode()
-            assert record.headers == (("content-type", STRUCTURED.encode()),)
+            assert list(record.headers) == [("content-type", STRUCTURED.encode())]
         code = await gateway.stop()
         assert code == 0
 
