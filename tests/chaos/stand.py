@@ -52,8 +52,10 @@ class Stand:
         """The process id of a part's present incarnation; None while it is down."""
         return self.stack.pid_of(name)
 
-    def start_second_worker(self) -> None:
-        """A second worker in the same group, outside the supervisor."""
+    def ensure_second_worker(self) -> None:
+        """A second worker in the same group, outside the supervisor: nobody else starts it anew when it has ended."""
+        if self.second is not None and self.second.poll() is None:
+            return
         settings = self.settings.model_copy(update={"worker_port": self.second_port})
         with (self.settings.var / "log" / "second.log").open("ab") as output:
             self.second = subprocess.Popen(

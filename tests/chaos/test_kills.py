@@ -23,6 +23,7 @@ PARTITIONS = {0, 1, 2, 3}
 
 async def kill(stand_: Stand, name: str) -> None:
     """kill -9, and wait until the supervisor has started it anew."""
+    await until(lambda: stand_.pid_of(name) is not None, f"{name} runs")  # an earlier kill may have ended it too
     before = stand_.pid_of(name)
     os.kill(before, signal.SIGKILL)
     await until(lambda: stand_.pid_of(name) not in (before, None), f"{name} started again")
@@ -30,8 +31,7 @@ async def kill(stand_: Stand, name: str) -> None:
 
 async def pause_worker(stand_: Stand) -> None:
     """SIGSTOP a worker until the other owns everything; when it wakes up it must end, fenced, and start anew."""
-    if stand_.second is None:
-        stand_.start_second_worker()
+    stand_.ensure_second_worker()
     second_port = stand_.second_port
 
     async def both_work() -> bool:
