@@ -14,7 +14,7 @@ import faust
 import msgspec
 
 from schemas.codec import decode
-from schemas.reference import read_policies
+from schemas.reference import read_calendars, read_policies
 from schemas.settings import read_settings
 from schemas.state import Dossier
 from schemas.topics import EVENTS
@@ -26,7 +26,7 @@ from streams.domain.tally import standing
 def create_app(count: int, out: Path) -> faust.App:
     """A worker with one table of states and one of counters."""
     settings = read_settings()
-    rules = Rulebook.of(read_policies(), default=settings.policy)
+    rules = Rulebook.of(read_policies(), read_calendars(), default=settings.policy)
     as_of = micros(settings.now())
     app = faust.App(
         f"{settings.topic_prefix}naive",

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from schemas.errors import ContractError, Flaw, Reason
-from schemas.events import EVENT_MODEL_OF_TYPE, FACTS, Channel, DueCause, Fact, Kind, Outcome, is_plausible
+from schemas.events import EVENT_MODEL_OF_TYPE, FACTS, Channel, DueCause, Fact, Kind, Mark, Outcome, is_plausible
 from schemas.ids import BEGIN, END
 
 # The largest of our events is below 1 KiB; a hundred times that is no event but a mistake or an attack.
@@ -37,6 +37,8 @@ class Data(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_f
     outcome: ClassVar[Outcome | None] = None
     retracts_source: ClassVar[str | None] = None
     retracts_id: ClassVar[str | None] = None
+    root_id: ClassVar[str | None] = None
+    marks: ClassVar[tuple[Mark, ...]] = ()
 
     unit_id: str
 

@@ -126,6 +126,20 @@ class DueCause(StrEnum):
     CORRECTION = "correction"
 
 
+class Mark(StrEnum):
+    """What an office notes about a dossier for the indicators of QD 766/QD-TTg (groups 3 and 4): codes, each once."""
+
+    DIGITISED = "digitised"  # 4.2: the papers handed in were digitised
+    REUSED = "reused"  # 4.3: at least one paper was taken from an earlier dossier
+    NATIONAL_STORE = "national_store"  # 4.4: at least one paper came from the national store
+    FEE = "fee"  # 3.6: a fee above zero is due
+    PAID_ONLINE = "paid_online"  # 3.6: it was paid online
+    PAPER_RESULT = "paper_result"  # 4.1: the procedure returns a paper
+    E_RESULT = "e_result"  # 4.1: it was also issued electronically
+    RESULT_DIGITISED = "result_digitised"  # 4.2: the result was digitised
+
+
+
 class Fact(BaseModel):
     """The data of an event: closed, frozen, codes only."""
 
@@ -137,6 +151,9 @@ class Fact(BaseModel):
     unit_id: UnitId = Field(description="The unit that acted.")
 
 
+ROOT: Final = "The dossier that the applicant filed, when this one was opened for it at another level: counted once, there."
+
+
 class DossierRegistered(Fact):
     """A citizen filed online; nobody has looked at it yet. Only the acceptance clock runs."""
 
@@ -146,6 +163,7 @@ class DossierRegistered(Fact):
     procedure_id: ProcedureId
     channel: Channel = Channel.ONLINE
     policy_id: PolicyId | None = None
+    root_id: DossierId | None = Field(None, description=ROOT)
 
 
 class DossierAccepted(Fact):
@@ -157,7 +175,9 @@ class DossierAccepted(Fact):
     procedure_id: ProcedureId
     channel: Channel
     due_at: Moment | None = Field(None, description="The promise; absent when the source gave none, which happens.")
-    policy_id: PolicyId | None = Field(None, description="The rule the promise was made under; absent: the default.")
+    policy_id: PolicyId | None = Field(None, description="The rule the promise was made under; absent: the unit's.")
+    root_id: DossierId | None = Field(None, description=ROOT)
+    marks: tuple[Mark, ...] = ()
 
 
 class DossierRefused(Fact):
@@ -228,6 +248,7 @@ class DossierPaymentReceived(Fact):
     type: ClassVar = "vn.hoso.dossier.payment_received.v1"
 
     due_at: Moment | None = Field(None, description="A new promise; absent: the policy says how it moves.")
+    marks: tuple[Mark, ...] = ()
 
 
 class DossierStopped(Fact):
@@ -262,6 +283,7 @@ class DossierFinished(Fact):
     type: ClassVar = "vn.hoso.dossier.finished.v1"
 
     outcome: Outcome
+    marks: tuple[Mark, ...] = ()
 
 
 class DossierDelivered(Fact):

@@ -18,6 +18,8 @@ SOURCE_PATTERN: Final = rf"{BEGIN}[a-z][a-z0-9+.-]{{0,15}}:[!-~]{{1,160}}{END}"
 DossierId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 UnitId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 ProcedureId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+CalendarId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+FieldId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 PolicyId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 EventId = Annotated[str, StringConstraints(pattern=EVENT_ID_PATTERN)]
 SourceUri = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN)]

@@ -36,8 +36,10 @@ class Settings(BaseSettings):
         4, description="Partitions of the topics keyed by dossier."
     )
 
-    policy: str = Field("vn-day-1", description="The policy of dossiers whose acceptance names none.")
+    policy: str = Field("vn-day-1", description="The policy where neither facts nor the unit's rules name one.")
     policies_file: Path | None = Field(None, description="Policies; empty: those that come with Hoso.")
+    calendars_file: Path | None = Field(None, description="Calendars; empty: those that come with Hoso.")
+    procedures_file: Path | None = Field(None, description="Procedures; empty: those that come with Hoso.")
     units_file: Path | None = Field(None, description="Units; empty: those that come with Hoso.")
     clock: AwareDatetime | None = Field(
         None, description="Judge open dossiers at this instant instead of now: for demonstrations and audits."

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.events import Channel, DueCause, Kind, Outcome
+from schemas.events import Channel, DueCause, Kind, Mark, Outcome
 
 
 class Status(StrEnum):
@@ -45,6 +45,20 @@ class AnomalyCode(StrEnum):
     ID_REUSED = "id_reused"  # the same source and id was sent with other content
 
 
+class ChangeCause(StrEnum):
+    """Why a promise became what it is. The last three are a letter's (`DueCause`)."""
+
+    GIVEN = "given"  # with the acceptance
+    SUPPLEMENT = "supplement"
+    PAYMENT = "payment"
+    STOP = "stop"
+    TRANSFER = "transfer"
+    REOPENING = "reopening"
+    APOLOGY = "apology"
+    EXTENSION = "extension"
+    CORRECTION = "correction"
+
+
 # A history is most of a state's bytes, and states are most of what the processor writes: its keys are short.
 _SHORT: Final = {
     "at": "t",
@@ -59,6 +73,8 @@ _SHORT: Final = {
     "cause": "w",
     "outcome": "o",
     "retracts": "x",
+    "root_id": "f",
+    "marks": "m",
 }
 
 
@@ -77,6 +93,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     cause: DueCause | None = None
     outcome: Outcome | None = None
     retracts: str | None = None  # the identity that is taken back
+    root_id: str | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 class Flow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -96,6 +114,22 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False, array_like=True):
     status: Status | None  # the status it met
 
 
+class DueChange(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """From `at` on the promise was `due_at`, closing at `closes_at`. An apology's `due_at` does not close anything."""
+
+    at: int
+    cause: ChangeCause
+    due_at: int
+    closes_at: int | None
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The clock stood from `start` to `end`."""
+
+    start: int
+    end: int
+
+
 NO_HISTORY: Final = msgspec.Raw(b"[]")
 
 
@@ -104,19 +138,27 @@ class Dossier(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
     id: str
     offset: int = -1  # of the last record that concerned this dossier
+    rules: str = ""  # fingerprint of the rulebook that concluded this
     policy_id: str = ""
+    calendar_id: str = ""  # empty: every hour counts
+    named_policy: str | None = None  # the policy that its facts name
     status: Status | None = None  # None: only events that say nothing yet, such as a retraction that came first
     unit_id: str | None = None  # the unit accountable
     procedure_id: str | None = None
     channel: Channel | None = None
+    root_id: str | None = None  # counted once, there, where several levels are summed
+    marks: tuple[Mark, ...] = ()
     registered_at: int | None = None
     accepted_at: int | None = None
     due_original: int | None = None
-    due_at: int | None = None  # the promise in force
-    due_cause: DueCause | None = None  # why it last changed by letter
+    due_at: int | None = None  # the promise in force, which early, on time and overdue are judged by
+    due_announced: int | None = None  # the new date of the last apology letter; it excuses nothing (ADR 0010)
+    due_changes: tuple[DueChange, ...] = ()  # all promises in order, once there was more than one
     due_soon_at: int | None = None  # open: from this moment on it is due soon
     closes_at: int | None = None  # open: after this moment it is overdue
     paused_at: int | None = None
+    pauses: tuple[Pause, ...] = ()  # those that ended
+    supplements: int = 0  # how often papers were asked for after the acceptance
     finished_at: int | None = None
     first_finished_at: int | None = None  # kept when a reopening clears `finished_at`
     delivered_at: int | None = None

@@ -18,6 +18,9 @@ CORE_EVENTS: Final = "core.events"  # the facts among them, each once
 CORE_DOSSIERS: Final = "core.dossiers"  # the state of every dossier, as the processor concluded it
 CORE_TALLIES: Final = "core.tallies"  # shares of the counters and the processor's heartbeats
 CORE_UNITS: Final = "core.units"
+CORE_PROCEDURES: Final = "core.procedures"
+CORE_CALENDARS: Final = "core.calendars"
+CORE_POLICIES: Final = "core.policies"
 
 MART_DOSSIERS: Final = "mart.dossiers"
 MART_UNIT_DAILY: Final = "mart.unit_daily"

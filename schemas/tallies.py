@@ -31,6 +31,7 @@ RESOLVED: Final = {
 }
 OUTCOMES: Final = ("granted", "rejected", "returned", "withdrawn", "stopped")
 OUTCOME: Final = {outcome: f"outcome_{outcome}" for outcome in OUTCOMES}  # the same dossiers as RESOLVED, split again
+APOLOGISED: Final = "overdue_apologised"  # of RESOLVED overdue: a letter had told the applicant so
 REFUSED: Final = "refused"  # at the counter: never received
 WITHDRAWN: Final = "withdrawn"  # before acceptance: never received
 TRANSFERRED_IN: Final = "transferred_in"
@@ -40,6 +41,7 @@ FLOW: Final = (
     *RECEIVED.values(),
     *RESOLVED.values(),
     *OUTCOME.values(),
+    APOLOGISED,
     REFUSED,
     WITHDRAWN,
     TRANSFERRED_IN,
@@ -53,7 +55,11 @@ Counts = dict[str, int]  # counter to count; a counter that is zero may be absen
 class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """One partition's share of a unit's counters: stock when `day` is None, else the flow of that local day.
 
-    Key: `{unit_id}/{partition}` or `{unit_id}/{partition}/{day}`.
+    A tally with a `subset` counts a part of the unit's dossiers, which its other tallies count too: those of one
+    procedure (`procedure=CODE`; the flow of a calendar year, `day` is its first), or those that are `linked` to a root
+    elsewhere, which sums over levels leave out.
+
+    Key: `{unit_id}/{partition}`, then `/{day}` (empty for stock) and `/{subset}` where there are any.
     """
 
     unit_id: str
@@ -62,11 +68,12 @@ class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     as_of: int  # microseconds: the instant at which open dossiers were placed
     counts: Counts
     day: str | None = None
+    subset: str = ""
 
     @property
     def key(self) -> str:
         """The topic key of this tally."""
-        return tally_key(unit_id=self.unit_id, partition=self.partition, day=self.day)
+        return tally_key(unit_id=self.unit_id, partition=self.partition, day=self.day, subset=self.subset)
 
 
 class Progress(msgspec.Struct, gc=False, kw_only=True):
@@ -91,9 +98,19 @@ class UnitCounters(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     years: dict[str, Counts] = {}  # flow per calendar year
 
 
-def tally_key(*, unit_id: str, partition: int, day: str | None = None) -> str:
-    """`unit/partition` for stock, `unit/partition/day` for flow; unit ids hold no slash."""
+def tally_key(*, unit_id: str, partition: int, day: str | None = None, subset: str = "") -> str:
+    """The key of a tally; unit ids, days and subsets hold no slash."""
+    if subset:
+        return f"{unit_id}/{partition}/{day or ''}/{subset}"
     return f"{unit_id}/{partition}" if day is None else f"{unit_id}/{partition}/{day}"
+
+
+LINKED: Final = "linked"
+
+
+def of_procedure(procedure_id: str) -> str:
+    """The subset of one procedure's dossiers."""
+    return f"procedure={procedure_id}"
 
 
 def progress_key(partition: int) -> str:

@@ -42,7 +42,7 @@ STATES: Final = Topic(
 )
 TALLIES: Final = Topic(
     name="unit-tallies",
-    key="unit/partition[/day], and /partition for a heartbeat; the unit decides the partition",
+    key="unit/partition[/day[/subset]], and /partition for a heartbeat; the unit decides the partition",
     content="absolute partial tallies",
     config=COMPACT,
     writers=("processor",),
@@ -67,13 +67,41 @@ DEAD_LETTERS: Final = Topic(
 UNITS: Final = Topic(
     name="units",
     key="unit",
-    content="reference data: names and hierarchy",
+    content="reference data: names, hierarchy, validity, successors and rules",
     config=COMPACT,
-    writers=("up", "import"),
+    writers=("reference", "import"),
     readers=("gateway", "processor", "monitor", "sink"),
     partitions=1,
 )
-TOPICS: Final = (EVENTS, STATES, TALLIES, COUNTERS, DEAD_LETTERS, UNITS)
+PROCEDURES: Final = Topic(
+    name="procedures",
+    key="procedure",
+    content="reference data: the catalogue of procedures",
+    config=COMPACT,
+    writers=("reference",),
+    readers=("monitor", "sink"),
+    partitions=1,
+)
+CALENDARS: Final = Topic(
+    name="calendars",
+    key="calendar",
+    content="reference data: working days and office hours",
+    config=COMPACT,
+    writers=("reference",),
+    readers=("processor", "sink"),
+    partitions=1,
+)
+POLICIES: Final = Topic(
+    name="policies",
+    key="policy",
+    content="reference data: versioned rules",
+    config=COMPACT,
+    writers=("reference",),
+    readers=("gateway", "processor", "sink"),
+    partitions=1,
+)
+REFERENCE: Final = (UNITS, PROCEDURES, CALENDARS, POLICIES)
+TOPICS: Final = (EVENTS, STATES, TALLIES, COUNTERS, DEAD_LETTERS, *REFERENCE)
 
 # Headers of a dead letter.
 DLQ_REASON: Final = "hoso-reason"

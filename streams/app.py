@@ -14,12 +14,11 @@ import structlog
 from faust.types import TP
 
 from schemas import topics
-from schemas.reference import read_policies
 from schemas.settings import Settings
-from streams.domain.deadline import Rulebook
 from streams.domain.dossier import micros
 from streams.ending import ending_on_failure
-from streams.kafka import FETCH_BYTES, ReadCommittedTransport
+from streams.kafka import FETCH_BYTES, Log, ReadCommittedTransport
+from streams.reference import Reference
 from streams.shards import Shards
 from streams.slices import Slice, SliceScheduler, SliceSchema
 from streams.totals import TotalsPublisher
@@ -63,8 +62,8 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     async def seek(tp: TP, offset: int) -> None:
         await app.consumer.seek_wait({tp: offset})  # in the consumer's own thread, unlike `seek`
 
-    rules = Rulebook.of(read_policies(settings.policies_file), default=settings.policy)
-    shards = Shards(settings=settings, rules=rules, now=lambda: micros(now()), seek=seek)
+    reference = Reference(settings, Log(settings.bootstrap))
+    shards = Shards(settings=settings, reference=reference, now=lambda: micros(now()), seek=seek)
     totals = TotalsPublisher(settings)
     events = app.topic(names[topics.EVENTS], schema=SliceSchema(), acks=False)
     tallies = app.topic(names[topics.TALLIES], schema=SliceSchema(), acks=False)

@@ -15,7 +15,7 @@ from schemas.errors import ContractError, Flaw, Reason
 from schemas.state import Dossier
 from schemas.tallies import Progress, Tally, progress_key
 from streams.domain.deadline import Rulebook
-from streams.domain.dossier import append, entry_of
+from streams.domain.dossier import append, entry_of, fold, history_of, new_dossier
 from streams.domain.tally import NOWHERE, DueIndex, Footprint, Standing, TallyBook, footprint, standing, without_zeros
 from streams.slices import Record
 
@@ -98,6 +98,7 @@ class Ledger:
         self._rules = rules
         self._index = DueIndex()
         self._anomalies = 0
+        self._stale: list[str] = []  # concluded by other rules
         self._touched: dict[str, _Before] = {}  # in this round
         self._parked: list[tuple[Record, ContractError]] = []  # in this round
 
@@ -113,6 +114,22 @@ class Ledger:
             self._index.add(at.until, dossier.id)
             self._anomalies += len(dossier.anomalies)
         self.book.moved_flow.clear()
+
+    def go_by(self, rules: Rulebook) -> None:
+        """Fold by these rules from now on; what others concluded waits for `renew`."""
+        self._rules = rules
+        self._stale = [id_ for id_, dossier in self.states.items() if dossier.rules != rules.fingerprint]
+
+    def renew(self, at_most: int) -> bool:
+        """Fold so many dossiers that others concluded anew, as part of this round; whether there were any."""
+        renewed, self._stale = self._stale[:at_most], self._stale[at_most:]
+        for dossier_id in renewed:
+            known = self.states[dossier_id]
+            self._touched.setdefault(dossier_id, self._before(known))
+            dossier = fold(dossier_id, history_of(known), self._rules)
+            dossier.offset = known.offset
+            self.states[dossier_id] = dossier
+        return bool(renewed)
 
     def advance(self, as_of: int) -> None:
         """Begin a round: let the clock alone move what it moves."""
@@ -134,7 +151,7 @@ class Ledger:
             dossier_id = event.subject
             dossier = states.get(dossier_id)
             if dossier is None:
-                dossier = Dossier(id=dossier_id, policy_id=rules.default.id)
+                dossier = new_dossier(dossier_id, rules)
                 touched[dossier_id] = _NEW
             elif dossier_id not in touched:
                 touched[dossier_id] = self._before(dossier)
@@ -165,9 +182,12 @@ class Ledger:
     def _add_tallies(self, changes: Changes, next_offset: int) -> None:
         stock, flow = self.book.take_moved()
         common: dict[str, Any] = {"partition": self.partition, "offset": next_offset, "as_of": self.as_of}
-        tallies = [Tally(unit_id=unit, counts=without_zeros(self.book.stock[unit]), **common) for unit in stock] + [
-            Tally(unit_id=unit, day=day, counts=without_zeros(self.book.flow[unit, day]), **common)
-            for unit, day in flow
+        tallies = [
+            Tally(unit_id=unit, subset=subset, counts=without_zeros(self.book.stock[unit, subset]), **common)
+            for unit, subset in stock
+        ] + [
+            Tally(unit_id=unit, subset=subset, day=day, counts=without_zeros(self.book.flow[unit, subset, day]), **common)
+            for unit, subset, day in flow
         ]
         changes.tallies.extend((tally.unit_id, tally.key.encode(), _ENCODER.encode(tally)) for tally in tallies)
         progress = Progress(

@@ -19,29 +19,29 @@ from schemas import topics
 from schemas.codec import Event
 from schemas.errors import ContractError
 from schemas.settings import Settings
-from streams.domain.deadline import Rulebook
 from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
 from streams.ledger import Changes, Ledger, names_of, read_records, refuse_unknown
+from streams.reference import Reference
 from streams.slices import Record, Slice
-from streams.units import KnownUnits
+
 
 log = structlog.get_logger()
 
 PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
+RENEWED_MAX: Final = 5_000  # dossiers of one transaction when rules change
 
 
 class Shard:
     """One partition's ledger, its next offset and its producer. Calls are made under `lock`, one at a time."""
 
     def __init__(
-        self, *, partition: int, settings: Settings, rules: Rulebook, units: KnownUnits, now: Callable[[], int]
+        self, *, partition: int, settings: Settings, reference: Reference, now: Callable[[], int]
     ) -> None:
         self.partition = partition
         self.lock = asyncio.Lock()
         self.next = 0
         self._settings = settings
-        self._rules = rules
-        self._units = units
+        self._reference = reference
         self._now = now
         self._log = Log(settings.bootstrap)
         self._ledger: Ledger | None = None
@@ -139,6 +139,18 @@ class Shard:
         self.ledger.advance(self._now())
         await self._commit()
 
+    async def go_by_reference(self) -> None:
+        """Take over the rules that the reference data has now, and fold anew what others concluded."""
+        self.ledger.go_by(self._reference.rules)
+        self.ledger.advance(self._now())
+        renewed = 0
+        while self.ledger.renew(RENEWED_MAX):
+            renewed += 1
+            await self._commit()
+            self.ledger.advance(self._now())
+        if renewed:
+            log.info("folded anew by changed rules", partition=self.partition, rules=self._reference.rules.fingerprint)
+
     async def settle(self) -> None:
         """Await the pending transaction and raise what it raised."""
         pending, self._pending = self._pending, None
@@ -148,12 +160,13 @@ class Shard:
     async def _read(self, records: Sequence[Record]) -> list[Event | ContractError]:
         read = read_records(records)
         units, policies = names_of(read)
-        if not units <= self._units.known:
-            await self._units.refresh()  # a unit is written before the events that name it
-        known = self._rules.policies
-        if units <= self._units.known and policies <= known.keys():
+        reference = self._reference
+        if not (units <= reference.units and policies <= reference.rules.own_calendar.keys()):
+            await reference.refresh()  # a unit or policy is written before the events that name it
+        known = reference.rules.own_calendar
+        if units <= reference.units and policies <= known.keys():
             return read
-        return [refuse_unknown(event, units=self._units.known, policies=known) for event in read]
+        return [refuse_unknown(event, units=reference.units, policies=known) for event in read]
 
     async def _commit(self) -> None:
         changes = self.ledger.take_changes(next_offset=self.next)
@@ -186,7 +199,7 @@ class Shard:
             for record in records:
                 if record.key is not None and record.value is not None:
                     latest[record.key] = record.value
-        ledger = Ledger(partition=self.partition, rules=self._rules)
+        ledger = Ledger(partition=self.partition, rules=self._reference.rules)
         ledger.load(latest.values(), self._now())
         return ledger
 

@@ -15,12 +15,10 @@ from faust.types import TP
 
 from schemas.settings import Settings
 from schemas.topics import EVENTS
-from streams.domain.deadline import Rulebook
 from streams.ending import end_fenced, end_unavailable
-from streams.kafka import Log
+from streams.reference import Reference
 from streams.shard import Shard
 from streams.slices import Slice
-from streams.units import KnownUnits
 
 log = structlog.get_logger()
 
@@ -30,6 +28,7 @@ REOPEN_WAIT_S: Final = 0.5
 # Faust may drop a fetched slice at a rebalance, and a log may end in commit markers, which nobody delivers. When
 # nothing came for this long, look which of them it is.
 STALL_S: Final = 5.0
+REFERENCE_S: Final = 5.0
 
 
 class Shards:
@@ -39,19 +38,20 @@ class Shards:
         self,
         *,
         settings: Settings,
-        rules: Rulebook,
+        reference: Reference,
         now: Callable[[], int],
         seek: Callable[[TP, int], Awaitable[Any]],
     ) -> None:
         self._settings = settings
-        self._rules = rules
+        self._reference = reference
+        self._rules = ""  # the fingerprint of the rules that all open shards go by
         self._now = now
         self._seek = seek
         self._topic = settings.topics[EVENTS]
-        self._units = KnownUnits(Log(settings.bootstrap), settings.topic_prefix)
         self._shards: dict[int, Shard] = {}
         self._ours: frozenset[int] = frozenset()
         self._assigned = asyncio.Event()
+        self._looked_at = 0.0
         self._moved_at: dict[int, tuple[int, float]] = {}
 
     def __iter__(self) -> Any:
@@ -80,8 +80,25 @@ class Shards:
         """Let the clock move the counters of every partition that is ours."""
         if not self._assigned.is_set():
             return
+        await self._follow_reference()
         for partition in self._ours:
             await self._guarded(partition, self._tick)
+
+    async def _follow_reference(self) -> None:
+        """Now and then, look whether reference data was written; changed rules go to every open shard."""
+        if monotonic() - self._looked_at < REFERENCE_S:
+            return
+        self._looked_at = monotonic()
+        try:
+            if await self._reference.has_moved():
+                await self._reference.refresh()
+        except (KafkaError, OSError) as error:
+            log.warning("reference data not read, again later", error=type(error).__name__)
+            return
+        if self._reference.rules.fingerprint != self._rules:
+            self._rules = self._reference.rules.fingerprint
+            for partition in self._ours:
+                await self._guarded(partition, Shard.go_by_reference)
 
     async def _take(self, shard: Shard, slice_: Slice) -> None:
         if await shard.joins(slice_):
@@ -125,9 +142,10 @@ class Shards:
         give_up_at = monotonic() + REOPEN_S_MAX
         while True:
             try:
-                if not self._units.known:
-                    await self._units.refresh()
+                if not self._reference.is_read:
+                    await self._reference.refresh()
                 await shard.open()
+                await shard.go_by_reference()
                 return
             except ProducerFenced:
                 raise
@@ -140,4 +158,4 @@ class Shards:
                 await asyncio.sleep(REOPEN_WAIT_S)
 
     def _new(self, partition: int) -> Shard:
-        return Shard(partition=partition, settings=self._settings, rules=self._rules, units=self._units, now=self._now)
+        return Shard(partition=partition, settings=self._settings, reference=self._reference, now=self._now)

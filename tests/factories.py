@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.codec import Event, new_event
 from schemas.events import Channel, Kind
-from schemas.reference import PolicyRecord, read_policies
+from schemas.reference import PolicyRecord, read_calendars, read_policies
 from schemas.state import Entry
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import entry_of
@@ -31,7 +31,7 @@ def rules(default: str = "vn-day-1", **changes: Any) -> Rulebook:
     records = dict(read_policies())
     if changes:
         records[default] = PolicyRecord(**{**records[default].model_dump(), **changes})
-    return Rulebook.of(records, default=default)
+    return Rulebook.of(records, read_calendars(), default=default)
 
 
 def event(kind: Kind, time: datetime | str, *, id: str | None = None, **data: Any) -> Event:

@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS raw.events
     cause LowCardinality(String) COMMENT 'Lý do đổi hẹn / Why the promise changed',
     outcome LowCardinality(String) COMMENT 'Kết quả giải quyết / Outcome',
     reason LowCardinality(String) COMMENT 'Lý do của đơn vị, dạng mã / Why the unit acted, a code',
+    root_id String COMMENT 'Hồ sơ gốc / Root dossier',
+    marks Array(LowCardinality(String)) COMMENT 'Dấu hiệu cho các chỉ số QĐ 766 / Marks for the indicators of QD 766',
     retracts_source LowCardinality(String) COMMENT 'Nguồn của sự kiện bị thu hồi / Source of the event it takes back',
     retracts_id String COMMENT 'Mã sự kiện bị thu hồi / Id of the event it takes back',
 

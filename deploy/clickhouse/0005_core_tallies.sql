@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS core.tallies
 (
     scope Enum8('stock' = 1, 'flow' = 2, 'progress' = 3) COMMENT 'stock: tồn; flow: phát sinh trong ngày; progress: tiến độ xử lý / stock at an instant, flow of a day, or progress of a partition',
     unit_id LowCardinality(String) COMMENT 'Đơn vị, rỗng nếu là tiến độ / Unit, empty for progress',
+    subset LowCardinality(String) COMMENT 'Rỗng: mọi hồ sơ của đơn vị; procedure=MÃ: của một thủ tục, cả năm; linked: hồ sơ liên thông có gốc ở nơi khác / Empty: all of the unit''s dossiers; procedure=CODE: of one procedure, a year at a time; linked: those with a root elsewhere',
     day Date COMMENT 'Ngày phát sinh, 1970-01-01 nếu không phải flow / Day of the flow, 1970-01-01 otherwise',
     partition UInt32 COMMENT 'Phân vùng của dossier-events / Partition of dossier-events that was counted',
     kpart UInt32 COMMENT 'Phân vùng của unit-tallies / Partition of unit-tallies',
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS core.tallies
     outcome_returned Int64 COMMENT 'Trong đó trả lại hồ sơ / Of the resolved: returned',
     outcome_withdrawn Int64 COMMENT 'Trong đó công dân rút / Of the resolved: withdrawn by the applicant',
     outcome_stopped Int64 COMMENT 'Trong đó dừng xử lý / Of the resolved: stopped',
+    overdue_apologised Int64 COMMENT 'Quá hạn, trong đó đã có phiếu xin lỗi / Of the overdue: a letter of apology was sent',
     refused Int64 COMMENT 'Không được tiếp nhận / Refused at the counter, never received',
     withdrawn Int64 COMMENT 'Rút trước khi tiếp nhận / Withdrawn before acceptance, never received',
     transferred_in Int64 COMMENT 'Nhận chuyển đến / Transferred in',
@@ -41,6 +43,6 @@ CREATE TABLE IF NOT EXISTS core.tallies
     parked Int64 COMMENT 'Số bản ghi hỏng đã tách ra / Progress: poison records set aside'
 )
 ENGINE = ReplacingMergeTree(koffset, is_deleted)
-ORDER BY (scope, unit_id, day, partition)
+ORDER BY (scope, unit_id, subset, day, partition)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Phần chỉ tiêu của từng phân vùng; đọc với FINAL rồi cộng / Shares of the counters; read with FINAL, then sum';

@@ -17,6 +17,8 @@ CREATE OR REPLACE VIEW core.events
     cause LowCardinality(String) COMMENT 'Lý do đổi hẹn / Why the promise changed',
     outcome LowCardinality(String) COMMENT 'Kết quả giải quyết / Outcome',
     reason LowCardinality(String) COMMENT 'Lý do của đơn vị, dạng mã / Why the unit acted, a code',
+    root_id String COMMENT 'Hồ sơ gốc / Root dossier',
+    marks Array(LowCardinality(String)) COMMENT 'Dấu hiệu cho các chỉ số QĐ 766 / Marks for the indicators of QD 766',
     retracts_source LowCardinality(String) COMMENT 'Nguồn của sự kiện bị thu hồi / Source of the event it takes back',
     retracts_id String COMMENT 'Mã sự kiện bị thu hồi / Id of the event it takes back',
     kpart UInt32 COMMENT 'Phân vùng Kafka / Kafka partition',
@@ -26,7 +28,7 @@ CREATE OR REPLACE VIEW core.events
 )
 AS SELECT
     dossier_id, occurred_at, kind, type, unit_id, source, event_id, due_at, procedure_id, channel, policy_id,
-    to_unit_id, cause, outcome, reason, retracts_source, retracts_id, kpart, koffset, recorded_at, ingested_at
+    to_unit_id, cause, outcome, reason, root_id, marks, retracts_source, retracts_id, kpart, koffset, recorded_at, ingested_at
 FROM raw.events
 WHERE status = 'ok'
 ORDER BY kpart, koffset

@@ -22,6 +22,7 @@ CREATE OR REPLACE VIEW mart.unit_daily
     outcome_returned Int64 COMMENT 'Trong đó trả lại hồ sơ / Of the resolved: returned',
     outcome_withdrawn Int64 COMMENT 'Trong đó công dân rút / Of the resolved: withdrawn by the applicant',
     outcome_stopped Int64 COMMENT 'Trong đó dừng xử lý / Of the resolved: stopped',
+    overdue_apologised Int64 COMMENT 'Quá hạn, trong đó đã có phiếu xin lỗi / Of the overdue: a letter of apology was sent',
     refused Int64 COMMENT 'Không được tiếp nhận / Refused at the counter, never received',
     withdrawn Int64 COMMENT 'Rút trước khi tiếp nhận / Withdrawn before acceptance, never received',
     transferred_in Int64 COMMENT 'Nhận chuyển đến / Transferred in',
@@ -49,6 +50,7 @@ AS SELECT
     outcome_returned,
     outcome_withdrawn,
     outcome_stopped,
+    overdue_apologised,
     refused,
     withdrawn,
     transferred_in,
@@ -74,6 +76,7 @@ FROM
         sum(tallies.outcome_returned) AS outcome_returned,
         sum(tallies.outcome_withdrawn) AS outcome_withdrawn,
         sum(tallies.outcome_stopped) AS outcome_stopped,
+        sum(tallies.overdue_apologised) AS overdue_apologised,
         sum(tallies.refused) AS refused,
         sum(tallies.withdrawn) AS withdrawn,
         sum(tallies.transferred_in) AS transferred_in,
@@ -81,7 +84,7 @@ FROM
         sum(tallies.reopened) AS reopened,
         received + transferred_in + reopened - resolved - transferred_out AS moved
     FROM core.tallies AS tallies FINAL
-    WHERE scope = 'flow'
+    WHERE scope = 'flow' AND subset = ''
     GROUP BY unit_id, day
 ) AS daily
 LEFT JOIN (SELECT unit_id, name_vi, name_en FROM core.units FINAL) AS units ON units.unit_id = daily.unit_id

@@ -15,6 +15,7 @@ import msgspec
 from schemas.reference import Unit
 from schemas.tallies import Counts, Progress, Tally
 
+DAY_AT: Final = 2  # `unit/partition/day`
 _TALLY: Final = msgspec.json.Decoder(Tally)
 _PROGRESS: Final = msgspec.json.Decoder(Progress)
 
@@ -75,6 +76,8 @@ class Board:
         if key.startswith("/"):
             self._apply_heartbeat(key, value, at_ms)
             return
+        if key.count("/") > DAY_AT:
+            return  # a part of the unit's dossiers
         new = None if value is None else _TALLY.decode(value).counts
         old = self._newest.get(key)
         if new == old:

@@ -42,6 +42,7 @@ class Flow(View):
     outcome_returned: int = Field(description="Of the resolved: given back.")
     outcome_withdrawn: int = Field(description="Of the resolved: withdrawn by the applicant.")
     outcome_stopped: int = Field(description="Of the resolved: stopped.")
+    overdue_apologised: int = Field(description="Of the overdue: a letter of apology had told a new date.")
     refused: int = Field(description="Refused at reception: never received.")
     withdrawn: int = Field(description="Withdrawn before acceptance: never received.")
     transferred_in: int = Field(description="Came from another unit, also from one below the same parent.")

@@ -24,7 +24,8 @@ _TIMESTAMP_MS_MAX: Final = 10_413_791_999_999  # 2299-12-31
 _WITH_REASON: Final = frozenset(fact.kind for fact in FACTS if "reason" in fact.model_fields)
 
 _FACT_FIELDS: Final = (
-    *("procedure_id", "channel", "policy_id", "to_unit_id", "cause", "outcome", "retracts_source", "retracts_id"),
+    *("procedure_id", "channel", "policy_id", "root_id", "to_unit_id", "cause", "outcome"),
+    *("retracts_source", "retracts_id"),
 )
 _NO_EVENT: Final = SimpleNamespace(
     id="",
@@ -32,7 +33,7 @@ _NO_EVENT: Final = SimpleNamespace(
     subject="",
     type="",
     time=_EPOCH,
-    data=SimpleNamespace(kind="", unit_id="", due_at=None, **dict.fromkeys(_FACT_FIELDS)),
+    data=SimpleNamespace(kind="", unit_id="", due_at=None, marks=(), **dict.fromkeys(_FACT_FIELDS)),
 )
 """Stands for what is no event."""
 
@@ -72,6 +73,7 @@ def event_columns(batch: Batch) -> Rows:
         "unit_id": [fact.unit_id for fact in facts],
         "occurred_at": [event.time for event in events],
         "due_at": [fact.due_at for fact in facts],
+        "marks": [list(fact.marks) for fact in facts],
         "reason": [fact.reason if fact.kind in _WITH_REASON else "" for fact in facts],
         **{name: [getattr(fact, name) or "" for fact in facts] for name in _FACT_FIELDS},
     }

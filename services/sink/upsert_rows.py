@@ -24,7 +24,10 @@ MOMENTS: Final = (
     *("registered_at", "accepted_at", "due_at", "due_soon_at", "closes_at", "paused_at"),
     *("finished_at", "first_finished_at", "delivered_at", "ended_at"),
 )
-CODES: Final = (*("policy_id", "status", "unit_id", "procedure_id", "channel", "due_cause", "outcome", "timeliness"),)
+CODES: Final = (
+    *("rules", "policy_id", "calendar_id", "status", "unit_id", "procedure_id", "channel", "root_id"),
+    *("outcome", "timeliness"),
+)
 COUNTERS: Final = (*STOCK, *FLOW)
 PROGRESS: Final = ("dossiers", "anomalies", "parked")
 
@@ -43,6 +46,15 @@ def dossier_row(key: str, value: bytes | None) -> Row:
         "dossier_id": dossier.id,
         "event_offset": dossier.offset,
         "due_original_at": _moment(dossier.due_original),
+        "due_announced_at": _moment(dossier.due_announced),
+        "supplements": dossier.supplements,
+        "marks": list(dossier.marks),
+        "change_ats": [_moment(change.at) for change in dossier.due_changes],
+        "change_causes": [change.cause for change in dossier.due_changes],
+        "change_due_ats": [_moment(change.due_at) for change in dossier.due_changes],
+        "change_closes_ats": [_moment(change.closes_at) for change in dossier.due_changes],
+        "pause_starts": [_moment(pause.start) for pause in dossier.pauses],
+        "pause_ends": [_moment(pause.end) for pause in dossier.pauses],
         **{name: _moment(getattr(dossier, name)) for name in MOMENTS},
         **{name: getattr(dossier, name) or "" for name in CODES},
         "flow_days": [_day(flow.day) for flow in dossier.flows],
@@ -57,10 +69,11 @@ def dossier_row(key: str, value: bytes | None) -> Row:
 
 def tally_row(key: str, value: bytes | None) -> Row:
     """A row of `core.tallies` without its address: a unit's share, or a heartbeat, whose key names no unit."""
-    unit_id, partition, day = [*key.split("/"), ""][:3]
+    unit_id, partition, day, subset = [*key.split("/"), "", ""][:4]
     row: Row = {
         "scope": "progress" if not unit_id else "flow" if day else "stock",
         "unit_id": unit_id,
+        "subset": subset,
         "day": _day(day) if day else _NO_DAY,
         "partition": int(partition),
         "next_offset": 0,

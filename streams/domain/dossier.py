@@ -14,9 +14,22 @@ from typing import Final
 import msgspec
 
 from schemas.codec import Event
-from schemas.events import Channel, Kind, Outcome
-from schemas.state import Anomaly, AnomalyCode, Dossier, Entry, Flow, Status
+from schemas.events import Channel, Kind, Mark, Outcome
+from schemas.reference import SecondSupplement
+from schemas.state import (
+    Anomaly,
+    AnomalyCode,
+    ChangeCause,
+    Dossier,
+    DueChange,
+    Entry,
+    Flow,
+    Pause,
+    Status,
+    Timeliness,
+)
 from schemas.tallies import (
+    APOLOGISED,
     OUTCOME,
     RECEIVED,
     REFUSED,
@@ -62,6 +75,16 @@ def entry_of(event: Event) -> Entry:
         cause=data.cause,
         outcome=data.outcome,
         retracts=identity_of(data.retracts_source, data.retracts_id or "") if data.retracts_source else None,
+        root_id=data.root_id,
+        marks=data.marks,
+    )
+
+
+def new_dossier(dossier_id: str, rules: Rulebook) -> Dossier:
+    """A dossier of which nothing is known yet."""
+    default = rules.default
+    return Dossier(
+        id=dossier_id, rules=rules.fingerprint, policy_id=default.id, calendar_id=default.calendar_id
     )
 
 
@@ -73,7 +96,7 @@ def history_of(dossier: Dossier) -> list[Entry]:
 def fold(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> Dossier:
     """The state that any order and any repetition of these facts leads to."""
     entries = sorted(set(history), key=_place)
-    dossier = Dossier(id=dossier_id, policy_id=rules.default.id)
+    dossier = new_dossier(dossier_id, rules)
     taken_back = _taken_back(entries, dossier)
     seen: set[str] = set()
     for entry in entries:
@@ -144,20 +167,23 @@ def _step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
 
 def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> None:
     if entry.kind is Kind.REGISTERED or entry.kind is Kind.ACCEPTED:
-        _identify(dossier, entry)
-    policy = rules.policies.get(dossier.policy_id, rules.default)
+        _identify(dossier, entry, rules)
+    policy = rules.policy(dossier.policy_id, dossier.calendar_id)
     was, dossier.status = dossier.status, status
     if entry.kind is Kind.ACCEPTED:
         dossier.accepted_at = entry.at
         dossier.due_original = entry.due_at
+        dossier.paused_at = None  # what was waited for before had no clock yet
         _count(dossier, entry.at, policy, RECEIVED[dossier.channel or Channel.DIRECT])
     elif entry.kind is Kind.TRANSFERRED:
         _transfer(dossier, entry, policy)
-    if dossier.paused_at is not None or status in policy.pauses:
-        _pause(dossier, entry, was, policy)
+    elif entry.kind is Kind.SUPPLEMENT_REQUESTED and dossier.accepted_at is not None:
+        _ask_again(dossier, entry, policy)
+    _pause(dossier, entry, was, policy)
     if entry.due_at is not None:
-        _promise(dossier, entry.due_at, policy)
-        dossier.due_cause = entry.cause
+        _letter(dossier, entry, policy)
+    if entry.marks:
+        dossier.marks = tuple(mark for mark in Mark if mark in dossier.marks or mark in entry.marks)
     was_ended, ended = was in policy.ends, status in policy.ends
     if ended and not was_ended:
         _close(dossier, entry, policy)
@@ -167,15 +193,17 @@ def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> No
         dossier.delivered_at = entry.at
 
 
-def _identify(dossier: Dossier, entry: Entry) -> None:
-    """Whose the dossier is and under which rule: the acceptance has the last word."""
+def _identify(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
+    """Whose the dossier is and under which rules: the acceptance has the last word."""
     if entry.kind is Kind.REGISTERED:
         dossier.registered_at = entry.at
     dossier.unit_id = entry.unit_id
     dossier.procedure_id = entry.procedure_id
     dossier.channel = entry.channel
-    if entry.policy_id is not None:
-        dossier.policy_id = entry.policy_id
+    dossier.root_id = entry.root_id or dossier.root_id
+    dossier.named_policy = entry.policy_id or dossier.named_policy
+    policy = rules.governing(entry.unit_id, entry.at, dossier.named_policy)
+    dossier.policy_id, dossier.calendar_id = policy.id, policy.calendar_id
 
 
 def _transfer(dossier: Dossier, entry: Entry, policy: Policy) -> None:
@@ -187,30 +215,75 @@ def _transfer(dossier: Dossier, entry: Entry, policy: Policy) -> None:
         _count(dossier, entry.at, policy, TRANSFERRED_IN)
 
 
+def _ask_again(dossier: Dossier, entry: Entry, policy: Policy) -> None:
+    """Count a request for papers; a second one may forfeit the promise."""
+    dossier.supplements += 1
+    if _is_forfeited(dossier, policy):
+        dossier.closes_at = dossier.due_soon_at = min(dossier.closes_at or entry.at - 1, entry.at - 1)
+
+
+def _is_forfeited(dossier: Dossier, policy: Policy) -> bool:
+    return dossier.supplements > 1 and policy.second_supplement is SecondSupplement.OVERDUE
+
+
 def _pause(dossier: Dossier, entry: Entry, was: Status | None, policy: Policy) -> None:
     """Start or end a pause; one pause that follows another without work between them is one pause."""
     pauses = dossier.status in policy.pauses
-    if pauses and was not in policy.pauses:
-        dossier.paused_at = entry.at
-    elif not pauses and dossier.paused_at is not None:
-        paused_at, dossier.paused_at = dossier.paused_at, None
-        if dossier.due_at is None or dossier.due_original is None or dossier.accepted_at is None:
-            return
-        if entry.due_at is None:
-            due_at = policy.promise_after_pause(
-                accepted_at=dossier.accepted_at,
-                due_original=dossier.due_original,
-                due_at=dossier.due_at,
-                paused_at=paused_at,
-                at=entry.at,
-            )
-            _promise(dossier, due_at, policy)
+    if pauses and dossier.status is Status.SUPPLEMENT_REQUESTED and dossier.supplements > 1:
+        pauses = policy.second_supplement is SecondSupplement.PAUSE
+    if pauses:
+        if dossier.paused_at is None:
+            dossier.paused_at = entry.at
+        return
+    paused_at, dossier.paused_at = dossier.paused_at, None
+    accepted_at, due_at = dossier.accepted_at, dossier.due_at
+    if paused_at is None or accepted_at is None:
+        return
+    dossier.pauses = (*dossier.pauses, Pause(paused_at, entry.at))
+    if entry.due_at is not None or due_at is None:
+        return
+
+    def moved(promise: int) -> int:
+        return policy.promise_after_pause(
+            accepted_at=accepted_at,
+            due_original=due_at if dossier.due_original is None else dossier.due_original,
+            due_at=promise,
+            paused_at=paused_at,
+            at=entry.at,
+        )
+
+    if dossier.due_announced is not None:
+        dossier.due_announced = moved(dossier.due_announced)
+    if (due := moved(due_at)) != due_at:
+        _promise(dossier, due, at=entry.at, cause=_CAUSE_OF_WAIT[was], policy=policy)
 
 
-def _promise(dossier: Dossier, due_at: int, policy: Policy) -> None:
+def _letter(dossier: Dossier, entry: Entry, policy: Policy) -> None:
+    """A promise that an event carries. An apology tells a new date and excuses nothing (ADR 0010)."""
+    assert entry.due_at is not None
+    cause = ChangeCause(entry.cause.value) if entry.cause else _CAUSE_OF_KIND[entry.kind]
+    if cause is ChangeCause.APOLOGY:
+        dossier.due_announced = entry.due_at
+        _note_change(dossier, DueChange(entry.at, cause, entry.due_at, dossier.closes_at))
+    else:
+        _promise(dossier, entry.due_at, at=entry.at, cause=cause, policy=policy)
+
+
+def _promise(dossier: Dossier, due_at: int, *, at: int, cause: ChangeCause, policy: Policy) -> None:
+    closes_at = policy.on_time_band(due_at)[1]
+    if cause is not ChangeCause.GIVEN:
+        _note_change(dossier, DueChange(at, cause, due_at, closes_at))
     dossier.due_at = due_at
-    dossier.closes_at = policy.on_time_band(due_at)[1]
-    dossier.due_soon_at = dossier.closes_at - policy.due_soon
+    if not _is_forfeited(dossier, policy):
+        dossier.closes_at, dossier.due_soon_at = closes_at, policy.due_soon_at(closes_at)
+
+
+def _note_change(dossier: Dossier, change: DueChange) -> None:
+    """Keep a change of the promise, after the promise that was given."""
+    changes = dossier.due_changes
+    if not changes and dossier.due_at is not None:
+        changes = (DueChange(dossier.accepted_at or 0, ChangeCause.GIVEN, dossier.due_at, dossier.closes_at),)
+    dossier.due_changes = (*changes, change)
 
 
 def _close(dossier: Dossier, entry: Entry, policy: Policy) -> None:
@@ -223,9 +296,15 @@ def _close(dossier: Dossier, entry: Entry, policy: Policy) -> None:
         if dossier.first_finished_at is None:
             dossier.first_finished_at = entry.at
     dossier.outcome = entry.outcome or _OUTCOME_OF_END[dossier.status]
-    dossier.timeliness = classify(due_at=dossier.due_at, ended_at=entry.at, as_of=entry.at, policy=policy)
+    dossier.timeliness = (
+        Timeliness.OVERDUE
+        if _is_forfeited(dossier, policy)
+        else classify(due_at=dossier.due_at, ended_at=entry.at, as_of=entry.at, policy=policy)
+    )
     _count(dossier, entry.at, policy, RESOLVED[dossier.timeliness])
     _count(dossier, entry.at, policy, OUTCOME[dossier.outcome])
+    if dossier.timeliness is Timeliness.OVERDUE and dossier.due_announced is not None:
+        _count(dossier, entry.at, policy, APOLOGISED)
 
 
 def _reopen(dossier: Dossier, entry: Entry, policy: Policy) -> None:
@@ -244,4 +323,17 @@ _OUTCOME_OF_END: Final[Mapping[Status | None, str]] = {
     Status.WITHDRAWN: Outcome.WITHDRAWN.value,
     Status.STOPPED: "stopped",
     Status.DELIVERED: Outcome.GRANTED.value,  # handed over without a reported finish
+}
+_CAUSE_OF_WAIT: Final[Mapping[Status | None, ChangeCause]] = {
+    Status.SUPPLEMENT_REQUESTED: ChangeCause.SUPPLEMENT,
+    Status.PAYMENT_REQUESTED: ChangeCause.PAYMENT,
+    Status.STOPPED: ChangeCause.STOP,
+}
+_CAUSE_OF_KIND: Final[Mapping[Kind, ChangeCause]] = {
+    Kind.ACCEPTED: ChangeCause.GIVEN,
+    Kind.TRANSFERRED: ChangeCause.TRANSFER,
+    Kind.SUPPLEMENT_RECEIVED: ChangeCause.SUPPLEMENT,
+    Kind.PAYMENT_RECEIVED: ChangeCause.PAYMENT,
+    Kind.RESUMED: ChangeCause.STOP,
+    Kind.REOPENED: ChangeCause.REOPENING,
 }

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from schemas.state import Dossier, Flow
 from schemas.tallies import (
+    LINKED,
     OPEN_DUE_SOON,
     OPEN_OVERDUE,
     OPEN_PAUSED,
@@ -18,6 +19,7 @@ from schemas.tallies import (
     OPEN_UNDATED,
     OPEN_WITHIN_DUE,
     Counts,
+    of_procedure,
 )
 
 
@@ -54,57 +56,78 @@ class Footprint(NamedTuple):
     unit_id: str
     bucket: str | None
     flows: tuple[Flow, ...]
+    procedure_id: str | None
+    is_linked: bool
 
 
 def footprint(dossier: Dossier, bucket: str | None) -> Footprint:
     """What `dossier` adds now; `bucket` is its standing's."""
-    return Footprint(dossier.unit_id or "", bucket, dossier.flows)
+    return Footprint(
+        dossier.unit_id or "", bucket, dossier.flows, dossier.procedure_id, dossier.root_id is not None
+    )
+
+
+Stock = tuple[str, str]  # unit, subset (empty: all of the unit's dossiers)
+Day = tuple[str, str, str]  # unit, subset, day; of a procedure's subset the first day of the year
 
 
 class TallyBook:
     """The counters of one partition, and which of them moved since they were last taken."""
 
     def __init__(self) -> None:
-        self.stock: dict[str, Counts] = {}
-        self.flow: dict[tuple[str, str], Counts] = {}  # (unit, day)
-        self.moved_stock: set[str] = set()
-        self.moved_flow: set[tuple[str, str]] = set()
+        self.stock: dict[Stock, Counts] = {}
+        self.flow: dict[Day, Counts] = {}
+        self.moved_stock: set[Stock] = set()
+        self.moved_flow: set[Day] = set()
 
     def move(self, before: Footprint | None, after: Footprint) -> None:
         """Take a dossier out of where it was counted and count it where it is now."""
         if before is None:
-            self._add_stock(after.unit_id, after.bucket, 1)
-            self._add_flows(after.flows, 1)
+            self._add_stock(after, 1)
+            self._add_flows(after, after.flows, 1)
             return
-        if (before.unit_id, before.bucket) != (after.unit_id, after.bucket):
-            self._add_stock(before.unit_id, before.bucket, -1)
-            self._add_stock(after.unit_id, after.bucket, 1)
+        same = (before.procedure_id, before.is_linked) == (after.procedure_id, after.is_linked)
+        if not same or (before.unit_id, before.bucket) != (after.unit_id, after.bucket):
+            self._add_stock(before, -1)
+            self._add_stock(after, 1)
         known = len(before.flows)
-        if after.flows[:known] == before.flows:  # the fold only went on
-            self._add_flows(after.flows[known:], 1)
+        if same and after.flows[:known] == before.flows:  # the fold only went on
+            self._add_flows(after, after.flows[known:], 1)
         else:
-            self._add_flows(before.flows, -1)
-            self._add_flows(after.flows, 1)
+            self._add_flows(before, before.flows, -1)
+            self._add_flows(after, after.flows, 1)
 
-    def take_moved(self) -> tuple[set[str], set[tuple[str, str]]]:
-        """Units whose stock and (unit, day) pairs whose flow moved since the last call."""
+    def take_moved(self) -> tuple[set[Stock], set[Day]]:
+        """What moved since the last call."""
         moved = self.moved_stock, self.moved_flow
         self.moved_stock, self.moved_flow = set(), set()
         return moved
 
-    def _add_stock(self, unit_id: str, bucket: str | None, count: int) -> None:
-        if bucket is None:
+    def _add_stock(self, of: Footprint, count: int) -> None:
+        if of.bucket is None:
             return
-        counts = self.stock.setdefault(unit_id, {})
-        counts[bucket] = counts.get(bucket, 0) + count
-        self.moved_stock.add(unit_id)
+        for subset in _subsets(of):
+            key = of.unit_id, subset
+            counts = self.stock.setdefault(key, {})
+            counts[of.bucket] = counts.get(of.bucket, 0) + count
+            self.moved_stock.add(key)
 
-    def _add_flows(self, flows: Iterable[Flow], count: int) -> None:
+    def _add_flows(self, of: Footprint, flows: Iterable[Flow], count: int) -> None:
         for flow in flows:
-            key = flow.unit_id, flow.day
-            counts = self.flow.setdefault(key, {})
-            counts[flow.counter] = counts.get(flow.counter, 0) + count
-            self.moved_flow.add(key)
+            for subset in _subsets(of):
+                day = f"{flow.day[:4]}-01-01" if subset.startswith("procedure=") else flow.day
+                key = flow.unit_id, subset, day
+                counts = self.flow.setdefault(key, {})
+                counts[flow.counter] = counts.get(flow.counter, 0) + count
+                self.moved_flow.add(key)
+
+
+def _subsets(of: Footprint) -> tuple[str, ...]:
+    """The unit's dossiers as a whole, and the parts of them that are counted apart."""
+    if of.procedure_id is None:
+        return ("", LINKED) if of.is_linked else ("",)
+    procedure = of_procedure(of.procedure_id)
+    return ("", procedure, LINKED) if of.is_linked else ("", procedure)
 
 
 class DueIndex:

@@ -26,7 +26,9 @@ class Totals:
         self._units: dict[str, _Unit] = {}
 
     def apply(self, tally: Tally) -> bool:
-        """Take a share over; False when a newer one of its key is already known."""
+        """Take a share over; False when a newer one of its key is already known, and for parts of a unit's dossiers."""
+        if tally.subset:
+            return False
         unit = self._units.setdefault(tally.unit_id, _Unit())
         shares = unit.stock if tally.day is None else unit.days.setdefault(tally.day, {})
         known = shares.get(tally.partition)

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from schemas.codec import decode
-from schemas.reference import read_policies
+from schemas.reference import read_calendars, read_policies
 from schemas.state import Entry
 from services.importer.job import Job
 from services.importer.mapping import DossierMapping
@@ -72,7 +72,7 @@ def imported(tmp_path: Path, **changes: object) -> tuple[Job, Counter[str]]:
     job.survey()
     folder = Folder()
     asyncio.run(job.run(folder, lambda _: None))
-    rules = Rulebook.of(policies, default="vn-day-1")
+    rules = Rulebook.of(policies, read_calendars(), default="vn-day-1")
     dossiers = [fold(id_, history, rules) for id_, history in folder.histories.items()]
     book = recount(dossiers, micros(AS_OF))
     return job, Counter(add_counts([*book.stock.values(), *book.flow.values()]))

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from schemas.codec import STRUCTURED, decode_record
 from schemas.errors import Unavailable
-from schemas.reference import Unit, read_policies
+from schemas.reference import Unit, read_calendars, read_policies
 from schemas.settings import Settings, read_settings
 from schemas.state import Dossier, Entry
 from schemas.topics import EVENTS, UNITS
@@ -97,7 +97,7 @@ def dossiers(settings: Settings) -> dict[str, Dossier]:
         assert ("content-type", STRUCTURED.encode()) in record.headers
         assert record.partition == partition_of(event.subject, PARTITIONS)
         histories[event.subject].append(entry_of(event))
-    rules = Rulebook.of(read_policies(), default="vn-day-1")
+    rules = Rulebook.of(read_policies(), read_calendars(), default="vn-day-1")
     return {id_: fold(id_, history, rules) for id_, history in histories.items()}
 
 

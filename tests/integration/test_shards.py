@@ -15,15 +15,15 @@ import pytest
 from schemas import topics
 from schemas.codec import Event, encode
 from schemas.events import Kind, Outcome
-from schemas.reference import Unit, read_policies
+from schemas.reference import Unit
 from schemas.settings import Settings
 from schemas.state import Dossier
 from services.topics import ensure_topics, publish_units
 from streams import shard as shard_module
 from streams import shards as shards_module
-from streams.domain.deadline import Rulebook
 from streams.domain.dossier import micros
 from streams.kafka import Log, send_all, transactional_producer
+from streams.reference import Reference
 from streams.shards import Shards
 from streams.slices import Record, Slice
 from tests.factories import at, event
@@ -50,8 +50,8 @@ class Stand:
         async def seek(_: object, offset: int) -> None:
             self.sought.append(offset)
 
-        rules = Rulebook.of(read_policies(), default="vn-day-1")
-        shards = Shards(settings=self.settings, rules=rules, now=lambda: NOW, seek=seek)
+        reference = Reference(self.settings, self.log)
+        shards = Shards(settings=self.settings, reference=reference, now=lambda: NOW, seek=seek)
         shards.assign([0])
         self.workers.append(shards)
         return shards

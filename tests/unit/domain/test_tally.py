@@ -127,7 +127,7 @@ def test_totals_do_not_depend_on_order_or_repeats(tallies, random):
 
 
 def test_a_policy_names_its_own_soon():
-    soon = rules(due_soon_h=48)
+    soon = rules(due_soon_days=2)
     assert isinstance(soon, Rulebook)
     dossier = fold(DOSSIER, [entry(Kind.ACCEPTED, "2021-03-01 08:00", due_at="2021-03-08 17:00")], soon)
     assert dossier.closes_at is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.codec import decode
-from schemas.reference import read_policies
+from schemas.reference import read_calendars, read_policies
 from schemas.state import Dossier, Entry, Timeliness
 from services.importer.errors import Fault
 from services.importer.job import Job
@@ -24,7 +24,7 @@ TEXT: Final = Path("docs/import.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```(csv|toml)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 DOSSIER_CSV, ACTION_CSV, WRONG_CSV = [text for language, text in BLOCKS if language == "csv"]
 DOSSIER_TOML, RETRACT_TOML = [text for language, text in BLOCKS if language == "toml"]
-RULES: Final = Rulebook.of(read_policies(), default="vn-instant-1")
+RULES: Final = Rulebook.of(read_policies(), read_calendars(), default="vn-instant-1")
 
 
 class Folder:
