@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Channel, Kind, Outcome
 from schemas.state import Anomaly, AnomalyCode, Dossier, Entry, Flow, Status, Timeliness
-from streams.domain.dossier import append, fold, history_of
+from streams.domain.dossier import append, fold, history_of, new_dossier
 from streams.domain.lifecycle import NEXT, next_status
 from tests.factories import DOSSIER, OTHER_UNIT, UNIT, entry, rules
 from tests.histories import HISTORIES
@@ -14,7 +14,7 @@ RULES = rules()
 
 
 def appended(history: list[Entry]) -> Dossier:
-    dossier = Dossier(id=DOSSIER, policy_id=RULES.default.id)
+    dossier = new_dossier(DOSSIER, RULES)
     for fact in history:
         dossier = append(dossier, fact, RULES)
     return dossier

@@ -21,8 +21,8 @@ def test_open_becomes_due_soon_and_overdue_by_the_clock_alone():
     def bucket(moment: str) -> str | None:
         return standing(dossier, micros(at(moment))).bucket
 
-    assert bucket("2021-03-07 23:59") == "open_within_due"
-    assert bucket("2021-03-08 00:00") == "open_due_soon"
+    assert bucket("2021-03-05 23:59") == "open_within_due"
+    assert bucket("2021-03-06 00:00") == "open_due_soon"  # one working day is left: the weekend is none
     assert bucket("2021-03-08 23:59") == "open_due_soon"
     assert bucket("2021-03-09 00:00") == "open_overdue"
 
@@ -50,15 +50,15 @@ def test_the_standing_says_until_when_it_holds(history, as_of):
 
 
 @given(st.lists(HISTORIES, max_size=5), MOMENTS)
-def test_the_identities_of_the_report_form_hold_for_every_unit(histories, as_of):
+def test_the_identities_of_the_report_form_hold_for_every_unit_and_every_part_of_it(histories, as_of):
     book = recount((fold(f"d{number}", history, RULES) for number, history in enumerate(histories)), as_of)
-    flow: dict[str, dict[str, int]] = {}
-    for (unit, _), counts in book.flow.items():
+    flow: dict[tuple[str, str], dict[str, int]] = {}
+    for (unit, subset, _), counts in book.flow.items():
         for counter, count in counts.items():
-            flow.setdefault(unit, {}).setdefault(counter, 0)
-            flow[unit][counter] += count
-    for unit in flow.keys() | book.stock.keys():
-        counts, stock = flow.get(unit, {}), book.stock.get(unit, {})
+            counted = flow.setdefault((unit, subset), {})
+            counted[counter] = counted.get(counter, 0) + count
+    for part in flow.keys() | book.stock.keys():
+        counts, stock = flow.get(part, {}), book.stock.get(part, {})
 
         def total(counters, counts=counts):
             return sum(counts.get(counter, 0) for counter in counters)
@@ -131,7 +131,7 @@ def test_a_policy_names_its_own_soon():
     assert isinstance(soon, Rulebook)
     dossier = fold(DOSSIER, [entry(Kind.ACCEPTED, "2021-03-01 08:00", due_at="2021-03-08 17:00")], soon)
     assert dossier.closes_at is not None
-    assert dossier.due_soon_at == dossier.closes_at - days(2)
+    assert dossier.due_soon_at == dossier.closes_at - days(4)  # two working days, and a weekend between
 
 
 def test_an_outcome_is_counted_beside_the_timeliness():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Reason
 from schemas.events import Channel, Kind, Outcome
-from schemas.tallies import Progress, Tally
+from schemas.tallies import Progress, Tally, tally_key
 from streams.domain.dossier import micros
 from streams.domain.tally import recount, without_zeros
 from streams.ledger import Changes, Ledger, read_records, refuse_unknown
@@ -33,7 +33,7 @@ def ledger() -> Ledger:
 
 
 def fold(books: Ledger, records: list[FakeRecord], as_of: int = NOW) -> Changes:
-    read = [refuse_unknown(event, units=UNITS, policies=RULES.policies) for event in read_records(records)]
+    read = [refuse_unknown(event, units=UNITS, policies=RULES.own_calendar) for event in read_records(records)]
     books.advance(as_of)
     for record, event_ in zip(records, read, strict=True):
         books.fold([record], [event_])
@@ -52,8 +52,11 @@ def published(*changes: Changes) -> dict[str, dict[str, int]]:
 
 def recounted(books: Ledger) -> dict[str, dict[str, int]]:
     book = recount(books.states.values(), books.as_of)
-    found = {f"{unit}/0": counts for unit, counts in book.stock.items()}
-    found |= {f"{unit}/0/{day}": counts for (unit, day), counts in book.flow.items()}
+    found = {tally_key(unit_id=unit, partition=0, subset=part): counts for (unit, part), counts in book.stock.items()}
+    found |= {
+        tally_key(unit_id=unit, partition=0, day=day, subset=part): counts
+        for (unit, part, day), counts in book.flow.items()
+    }
     return {key: nonzero for key, counts in found.items() if (nonzero := without_zeros(counts))}
 
 
@@ -70,7 +73,10 @@ def test_the_clock_alone_publishes_what_became_overdue():
     books.advance(micros(at("2021-03-13 00:00")))
     later = books.take_changes(next_offset=1)
     assert published(first)[f"{UNIT}/0"] == {"open_within_due": 1}
-    assert published(later) == {f"{UNIT}/0": {"open_overdue": 1}}
+    assert published(later) == {
+        f"{UNIT}/0": {"open_overdue": 1},
+        f"{UNIT}/0//procedure=1.001612": {"open_overdue": 1},
+    }
 
 
 def test_a_clock_that_steps_back_changes_nothing():
