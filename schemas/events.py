@@ -139,7 +139,6 @@ class Mark(StrEnum):
     RESULT_DIGITISED = "result_digitised"  # 4.2: the result was digitised
 
 
-
 class Fact(BaseModel):
     """The data of an event: closed, frozen, codes only."""
 
@@ -151,7 +150,9 @@ class Fact(BaseModel):
     unit_id: UnitId = Field(description="The unit that acted.")
 
 
-ROOT: Final = "The dossier that the applicant filed, when this one was opened for it at another level: counted once, there."
+ROOT: Final = (
+    "The dossier that the applicant filed, when this one was opened for it at another level: counted once, there."
+)
 
 
 class DossierRegistered(Fact):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, time
 from enum import StrEnum
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -48,7 +49,7 @@ class Level(StrEnum):
 
 
 class UnitRules(ReferenceRecord):
-    """The rules of an authority from a day on, until a later entry; units below it follow unless they have their own."""
+    """The rules of an authority from a day on, until a later entry; units below follow unless they have their own."""
 
     valid_from: date
     policy_id: PolicyId
@@ -135,7 +136,7 @@ class CalendarRecord(ReferenceRecord):
     @model_validator(mode="after")
     def _hours_follow_each_other(self) -> "CalendarRecord":
         moments = [moment for session in self.hours for moment in session]
-        if not moments or any(later <= earlier for earlier, later in zip(moments, moments[1:], strict=False)):
+        if not moments or any(later <= earlier for earlier, later in pairwise(moments)):
             raise ValueError("expected office hours such as [['07:00', '11:30'], ['13:30', '17:00']], in order")
         return self
 

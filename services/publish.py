@@ -14,7 +14,7 @@ import msgspec
 
 from schemas import topics
 from schemas.events import EVENT_MODEL_OF_TYPE, FACTS
-from schemas.reference import PolicyRecord, Unit
+from schemas.reference import RECORDS
 from schemas.state import Dossier, Entry
 from schemas.tallies import Progress, Tally, UnitCounters
 from services.gateway.app import openapi_document as gateway_document
@@ -28,7 +28,7 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 def documents() -> dict[str, Any]:
     """Every published document by its path below schemas/published/."""
     found: dict[str, Any] = {f"events/{fact.kind}.v1.json": _event_schema(fact.type) for fact in FACTS}
-    for name, model in (("unit", Unit), ("policy", PolicyRecord)):
+    for name, model in RECORDS.items():
         found[f"reference/{name}.json"] = {"$schema": DRAFT, **model.model_json_schema()}
     for name, struct in _CONCLUSIONS.items():
         found[f"conclusions/{name}.json"] = _struct_schema(struct)
@@ -51,7 +51,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
     topics.TALLIES.name: ("tally", "progress"),
     topics.COUNTERS.name: ("unit-counters",),
     topics.DEAD_LETTERS.name: ("dead-letter",),
-    topics.UNITS.name: ("unit",),
+    **{topic.name: (topic.name,) for topic in topics.REFERENCE},
 }
 
 
@@ -87,7 +87,8 @@ def _asyncapi() -> dict[str, Any]:
     }
     for name in _CONCLUSIONS:
         messages[name] = {"contentType": "application/json", "payload": {"$ref": f"conclusions/{name}.json"}}
-    messages["unit"] = {"contentType": "application/json", "payload": {"$ref": "reference/unit.json"}}
+    for name in RECORDS:
+        messages[name] = {"contentType": "application/json", "payload": {"$ref": f"reference/{name}.json"}}
     messages["dead-letter"] = {
         "title": "Bytes that are no event, verbatim, with reason and address in the headers.",
         "headers": {

@@ -186,7 +186,9 @@ class Ledger:
             Tally(unit_id=unit, subset=subset, counts=without_zeros(self.book.stock[unit, subset]), **common)
             for unit, subset in stock
         ] + [
-            Tally(unit_id=unit, subset=subset, day=day, counts=without_zeros(self.book.flow[unit, subset, day]), **common)
+            Tally(
+                unit_id=unit, subset=subset, day=day, counts=without_zeros(self.book.flow[unit, subset, day]), **common
+            )
             for unit, subset, day in flow
         ]
         changes.tallies.extend((tally.unit_id, tally.key.encode(), _ENCODER.encode(tally)) for tally in tallies)

@@ -47,7 +47,7 @@ class Reference:
         return self._ends != await self._present_ends()
 
     async def refresh(self) -> None:
-        """Read the topics to their present ends. Rules that name what is not there leave the last good ones in force."""
+        """Read the topics to their present ends. Rules that name what is not there leave the last good in force."""
         ends = await self._present_ends()
         units, calendars, policies = [await self._read(topic, model) for topic, model in MODELS]
         self._ends = ends
@@ -55,7 +55,9 @@ class Reference:
         try:
             rules = self._rulebook(units, calendars, policies)
         except KeyError as missing:
-            log.error("the rules name what the reference data does not have; the last good ones hold", missing=str(missing))
+            log.error(
+                "the rules name what the reference data does not have; the last good ones hold", missing=str(missing)
+            )
             return
         if rules.fingerprint != self.rules.fingerprint:
             log.info("rules", fingerprint=rules.fingerprint, policies=len(rules.own_calendar))

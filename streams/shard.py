@@ -24,7 +24,6 @@ from streams.ledger import Changes, Ledger, names_of, read_records, refuse_unkno
 from streams.reference import Reference
 from streams.slices import Record, Slice
 
-
 log = structlog.get_logger()
 
 PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
@@ -34,9 +33,7 @@ RENEWED_MAX: Final = 5_000  # dossiers of one transaction when rules change
 class Shard:
     """One partition's ledger, its next offset and its producer. Calls are made under `lock`, one at a time."""
 
-    def __init__(
-        self, *, partition: int, settings: Settings, reference: Reference, now: Callable[[], int]
-    ) -> None:
+    def __init__(self, *, partition: int, settings: Settings, reference: Reference, now: Callable[[], int]) -> None:
         self.partition = partition
         self.lock = asyncio.Lock()
         self.next = 0

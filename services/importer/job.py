@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.reference import read_calendars, PolicyRecord
+from schemas.reference import PolicyRecord, read_calendars
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from services.gateway.log import KafkaLog
@@ -47,7 +47,9 @@ class Job:
         self._table = Table(columns=columns_of(mapping), delimiter=mapping.delimiter, empty=mapping.empty)
         self._published: Published | None = None
         verdict = mapping.verdict if isinstance(mapping, DossierMapping) else None
-        self._judge = Judge(verdict, Rulebook.of(policies, read_calendars(), default=mapping.policy)) if verdict else None
+        self._judge = (
+            Judge(verdict, Rulebook.of(policies, read_calendars(), default=mapping.policy)) if verdict else None
+        )
 
     def survey(self) -> None:
         """Read everything once; `CannotImport` before anything happened."""

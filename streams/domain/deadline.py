@@ -158,7 +158,9 @@ class Rulebook:
         for unit_id in known:
             if entries := _inherited(unit_id, known):
                 governing = [bind(entry.policy_id, entry.calendar_id) for entry in entries]
-                starts = [_start(entry.valid_from, policy.zone) for entry, policy in zip(entries, governing, strict=True)]
+                starts = [
+                    _start(entry.valid_from, policy.zone) for entry, policy in zip(entries, governing, strict=True)
+                ]
                 by_unit[unit_id] = tuple(starts), tuple(governing)
         own_calendar = {id_: bind(id_).calendar_id for id_ in policies}
         return cls(bound, bind(default), own_calendar, by_unit, _fingerprint(policies, calendars, default, known))
@@ -196,7 +198,7 @@ def _inherited(unit_id: str, known: Mapping[str, Unit]) -> tuple[UnitRules, ...]
     """The rules of the nearest unit, upwards, that has any, by day."""
     passed: set[str] = set()
     above: str | None = unit_id
-    while above in known and above not in passed:
+    while above is not None and above in known and above not in passed:
         if known[above].rules:
             return tuple(sorted(known[above].rules, key=lambda entry: entry.valid_from))
         passed.add(above)

@@ -83,9 +83,7 @@ def entry_of(event: Event) -> Entry:
 def new_dossier(dossier_id: str, rules: Rulebook) -> Dossier:
     """A dossier of which nothing is known yet."""
     default = rules.default
-    return Dossier(
-        id=dossier_id, rules=rules.fingerprint, policy_id=default.id, calendar_id=default.calendar_id
-    )
+    return Dossier(id=dossier_id, rules=rules.fingerprint, policy_id=default.id, calendar_id=default.calendar_id)
 
 
 def history_of(dossier: Dossier) -> list[Entry]:

@@ -62,9 +62,7 @@ class Footprint(NamedTuple):
 
 def footprint(dossier: Dossier, bucket: str | None) -> Footprint:
     """What `dossier` adds now; `bucket` is its standing's."""
-    return Footprint(
-        dossier.unit_id or "", bucket, dossier.flows, dossier.procedure_id, dossier.root_id is not None
-    )
+    return Footprint(dossier.unit_id or "", bucket, dossier.flows, dossier.procedure_id, dossier.root_id is not None)
 
 
 Stock = tuple[str, str]  # unit, subset (empty: all of the unit's dossiers)

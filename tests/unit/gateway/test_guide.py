@@ -6,12 +6,12 @@ import pytest
 
 from schemas import topics
 from schemas.errors import Reason
-from schemas.events import FACTS, Channel, DueCause, Outcome, ReasonCode
+from schemas.events import FACTS, Channel, DueCause, Mark, Outcome, ReasonCode
 from services.gateway.problems import KINDS
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "integrators.md").read_text()
 HEADERS = [topics.DLQ_REASON, topics.DLQ_DETAIL, topics.DLQ_TOPIC, topics.DLQ_PARTITION, topics.DLQ_OFFSET]
-CODES = [code.value for codes in (Channel, DueCause, Outcome, ReasonCode, Reason) for code in codes]
+CODES = [code.value for codes in (Channel, DueCause, Mark, Outcome, ReasonCode, Reason) for code in codes]
 
 
 @pytest.mark.parametrize("name", [*CODES, *(kind.code for kind in KINDS), *HEADERS, topics.EVENTS.name])

@@ -14,7 +14,7 @@ from tests.factories import DOSSIER, SOURCE, UNIT, event
 from tests.unit.sink.make import FakeRecord, batch
 
 TYPED = (
-    *("source", "event_id", "type", "kind", "dossier_id", "unit_id", "procedure_id", "channel", "policy_id"),
+    *("source", "event_id", "type", "kind", "dossier_id", "unit_id", "procedure_id", "channel", "policy_id", "root_id"),
     *("to_unit_id", "cause", "outcome", "reason", "retracts_source", "retracts_id"),
 )
 ACCEPTED = encode(event(Kind.ACCEPTED, "2021-03-01 08:30", id="e1", due_at="2021-03-05 17:00"))
@@ -33,6 +33,7 @@ def test_an_event_is_typed_and_kept_verbatim() -> None:
     (row,) = rows_of(accepted(headers=(("content-type", b"application/cloudevents+json"), ("x", None))))
     assert row == {
         **dict.fromkeys(TYPED, ""),
+        "marks": [],
         "kpart": 3,
         "koffset": 7,
         "batch_first": 7,

@@ -7,10 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.events import Channel, Kind
+from schemas.events import Channel, Kind, Mark
 from schemas.reference import Unit
-from schemas.state import Anomaly, AnomalyCode, Dossier, Flow, Status, Timeliness
-from schemas.tallies import Progress, Tally, progress_key
+from schemas.state import (
+    Anomaly,
+    AnomalyCode,
+    ChangeCause,
+    Dossier,
+    DueChange,
+    Flow,
+    Pause,
+    Status,
+    Timeliness,
+)
+from schemas.tallies import Progress, Tally, of_procedure, progress_key
 from services.sink.upsert_rows import COUNTERS, PROGRESS, Row, dossier_row, tally_row, unit_row, upsert_columns
 from tests.factories import at
 from tests.unit.sink.make import FakeRecord, batch
@@ -35,12 +45,19 @@ def test_a_dossier() -> None:
     dossier = Dossier(
         id="D1",
         offset=40,
+        rules="ab12cd34",
         policy_id="vn-day-1",
+        calendar_id="vn-1",
         status=Status.FINISHED,
         unit_id="06808",
         channel=Channel.ONLINE,
         accepted_at=MICROS,
+        marks=(Mark.DIGITISED,),
         due_original=MICROS + 1,
+        due_announced=MICROS,
+        due_changes=(DueChange(MICROS, ChangeCause.APOLOGY, MICROS, None),),
+        pauses=(Pause(MICROS, MICROS + 1),),
+        supplements=1,
         finished_at=MICROS,
         ended_at=MICROS,
         outcome="granted",
@@ -55,12 +72,23 @@ def test_a_dossier() -> None:
         "koffset": 11,
         "is_deleted": False,
         "event_offset": 40,
+        "rules": "ab12cd34",
         "policy_id": "vn-day-1",
+        "calendar_id": "vn-1",
         "status": "finished",
         "unit_id": "06808",
         "channel": "online",
         "accepted_at": MOMENT,
+        "marks": ["digitised"],
         "due_original_at": MOMENT.replace(microsecond=1),
+        "due_announced_at": MOMENT,
+        "change_ats": [MOMENT],
+        "change_causes": ["apology"],
+        "change_due_ats": [MOMENT],
+        "change_closes_ats": [None],
+        "pause_starts": [MOMENT],
+        "pause_ends": [MOMENT.replace(microsecond=1)],
+        "supplements": 1,
         "finished_at": MOMENT,
         "ended_at": MOMENT,
         "outcome": "granted",
@@ -81,6 +109,7 @@ def test_a_stock_share() -> None:
         **ZEROS,
         "scope": "stock",
         "unit_id": "06808",
+        "subset": "",
         "day": date(1970, 1, 1),
         "partition": 2,
         "next_offset": 40,
@@ -96,6 +125,13 @@ def test_a_flow_share() -> None:
     share = Tally(unit_id="U", partition=0, offset=1, as_of=0, counts={"received_online": 2}, day="2021-03-01")
     row = row_of(tally_row, share.key, share)
     assert (row["scope"], row["day"], row["received_online"]) == ("flow", date(2021, 3, 1), 2)
+
+
+def test_a_share_of_one_procedures_dossiers() -> None:
+    part = of_procedure("1.001612")
+    share = Tally(unit_id="U", partition=0, offset=1, as_of=0, counts={"open_paused": 2}, subset=part)
+    row = row_of(tally_row, share.key, share)
+    assert (row["scope"], row["subset"], row["open_paused"]) == ("stock", "procedure=1.001612", 2)
 
 
 def test_a_heartbeat() -> None:
