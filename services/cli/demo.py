@@ -15,7 +15,7 @@ def demo(
 ) -> None:
     """Show Hoso with a synthetic year 2021 of a city: events to live counters to SQL, compared with published figures.
 
-    About 620,000 invented events go through the gateway. Only their sums are real (docs/demo.md). Running it again
+    About 650,000 invented events go through the gateway. Only their sums are real (docs/demo.md). Running it again
     counts nothing twice. The data stays in HOSO_VAR (./var).
 
     Exit code: 0 all figures are equal, or stopped by Ctrl-C; 1 some differ, or another `hoso up` runs here; 2 the
@@ -66,10 +66,7 @@ async def _demo(settings: Settings, *, once: bool, as_json: bool) -> bool:
                     monitor=url(settings, settings.monitor_port), client=client, waiting=status.update
                 )
             equal = all(line.equal for line in lines)
-            rows = [
-                {"figure": line.name, "article": line.article, "live": line.live, "sql": line.sql, "equal": line.equal}
-                for line in lines
-            ]
+            rows = [{"figure": line.name, "article": line.article, **line.found, "equal": line.equal} for line in lines]
             if as_json:
                 print_json({"equal": equal, "answers": answers, "figures": rows})
             else:

@@ -3,8 +3,9 @@
 Results go to standard output, everything else to standard error, so that `hoso ... --json | jq` always works.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-console = Console()
+PIPE_WIDTH: Final = 200  # columns of a table that no terminal bounds
+
+console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 notes = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -1,11 +1,12 @@
-"""The article's figures three times: as printed, from the live counters, and from SQL.
+"""The article's figures: as printed, from the live counters, and from SQL, for both readings of "the year 2021".
 
-The live figures come from the monitor's period of 2021, which is a sum of tallies. The SQL figures come from
-`mart.dossiers`, dossier by dossier, and so do not depend on the tallies.
+The live figures come from the monitor's period, which is a sum of tallies. The SQL figures come from `mart.dossiers`,
+dossier by dossier, and so do not depend on the tallies.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
@@ -15,19 +16,20 @@ from clickhouse_connect.driver.client import Client
 from services.demo.year import CENTRE, COMMUNES
 
 Group = Mapping[str, int]  # opening, workload, resolved, early, on_time, overdue, closing
+Groups = tuple[Group, Group]  # the centre's, and those of all communes together
 SUMS: Final = ("opening", "workload", "resolved", "early", "on_time", "overdue", "closing")
 
-# The year by the day on which a dossier counts as received or resolved, in office time.
+# By the day on which a dossier counts as received or resolved, in office time.
 SQL: Final = """\
 SELECT
     unit_id = {centre:String} AS is_centre,
-    countIf(received_on < '2021-01-01' AND (is_open OR resolved_on >= '2021-01-01')) AS opening,
-    countIf(toYear(received_on) = 2021) AS received,
-    countIf(toYear(resolved_on) = 2021) AS resolved,
-    countIf(toYear(resolved_on) = 2021 AND timeliness = 'early') AS early,
-    countIf(toYear(resolved_on) = 2021 AND timeliness = 'on_time') AS on_time,
-    countIf(toYear(resolved_on) = 2021 AND timeliness = 'overdue') AS overdue,
-    countIf(received_on <= '2021-12-31' AND (is_open OR resolved_on > '2021-12-31')) AS closing
+    countIf(received_on < {first:Date} AND (is_open OR resolved_on >= {first:Date})) AS opening,
+    countIf(received_on BETWEEN {first:Date} AND {last:Date}) AS received,
+    countIf(resolved_on BETWEEN {first:Date} AND {last:Date}) AS resolved,
+    countIf(resolved_on BETWEEN {first:Date} AND {last:Date} AND timeliness = 'early') AS early,
+    countIf(resolved_on BETWEEN {first:Date} AND {last:Date} AND timeliness = 'on_time') AS on_time,
+    countIf(resolved_on BETWEEN {first:Date} AND {last:Date} AND timeliness = 'overdue') AS overdue,
+    countIf(received_on <= {last:Date} AND (is_open OR resolved_on > {last:Date})) AS closing
 FROM mart.dossiers
 WHERE unit_id = {centre:String} OR has({communes:Array(String)}, unit_id)
 GROUP BY is_centre"""
@@ -35,26 +37,25 @@ GROUP BY is_centre"""
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table."""
+    """One line of the table: a text by column (`live`, `sql`, each for both readings of the year)."""
 
     name: str
     article: str
-    live: str
-    sql: str
+    found: Mapping[str, str]
 
     @property
     def equal(self) -> bool:
-        """Whether all three are the same."""
-        return self.article == self.live == self.sql
+        """Whether all are the same."""
+        return set(self.found.values()) == {self.article}
 
 
-async def live_groups(client: httpx.AsyncClient, address: str) -> tuple[Group, Group]:
+async def live_groups(client: httpx.AsyncClient, address: str, *, first: date, last: date) -> Groups:
     """The centre's and the communes' year from the monitor; a unit without data counts as zero."""
     groups = []
     for units in ((CENTRE,), COMMUNES):
         total = dict.fromkeys(SUMS, 0)
         for unit in units:
-            answer = await client.get(f"{address}/v1/units/{unit}", params={"from": "2021-01-01", "to": "2021-12-31"})
+            answer = await client.get(f"{address}/v1/units/{unit}", params={"from": f"{first}", "to": f"{last}"})
             period = answer.raise_for_status().json()["unit"]["period"]
             for name, value in _of_period(period).items() if period else ():
                 total[name] += value
@@ -75,10 +76,10 @@ def _of_period(period: Mapping[str, Any]) -> Group:
     }
 
 
-def sql_groups(client: Client) -> tuple[Group, Group]:
+def sql_groups(client: Client, *, first: date, last: date) -> Groups:
     """The same from ClickHouse."""
     groups = {flag: dict.fromkeys(SUMS, 0) for flag in (True, False)}
-    parameters = {"centre": CENTRE, "communes": list(COMMUNES)}
+    parameters = {"centre": CENTRE, "communes": list(COMMUNES), "first": first, "last": last}
     for row in client.query(SQL, parameters=parameters).named_results():
         group = dict(row)
         group["workload"] = group["opening"] + group.pop("received")
@@ -86,30 +87,34 @@ def sql_groups(client: Client) -> tuple[Group, Group]:
     return groups[True], groups[False]
 
 
-def figures(live: tuple[Group, Group], sql: tuple[Group, Group]) -> list[Figure]:
-    """The table of the article's figures (docs/demo.md); what the article does not print follows from what it does."""
-    centre = [live[0], sql[0]]
-    communes = [live[1], sql[1]]
+def figures(found: Mapping[str, Groups]) -> list[Figure]:
+    """The article's figures (docs/demo.md), a column for each of `found`.
 
-    def line(name: str, article: str, *values: str) -> Figure:
-        return Figure(name, article, *values)
+    What the article does not print follows from what it does.
+    """
+    centre = {column: groups[0] for column, groups in found.items()}
+    communes = {column: groups[1] for column, groups in found.items()}
 
-    def count(name: str, article: int, groups: list[Group], key: str) -> Figure:
-        return line(name, f"{article:,}", *(f"{group[key]:,}" for group in groups))
+    def count(name: str, article: int, groups: Mapping[str, Group], key: str) -> Figure:
+        return Figure(name, f"{article:,}", {column: f"{group[key]:,}" for column, group in groups.items()})
+
+    def share(name: str, article: str, groups: Mapping[str, Group], part: str, whole: str) -> Figure:
+        places = len(article.removesuffix(" %").partition(".")[2])
+        return Figure(name, article, {column: _percent(group, part, whole, places) for column, group in groups.items()})
 
     return [
-        count("centre: received, carried over included", 129_023, centre, "workload"),
-        count("centre: carried over from 2020", 580, centre, "opening"),
+        count("centre: received", 129_023, centre, "workload"),
+        count("centre: carried over", 580, centre, "opening"),
         count("centre: resolved", 128_539, centre, "resolved"),
-        line("centre: of these early", "95.35 %", *(_percent(group, "early", "resolved", 2) for group in centre)),
+        share("centre: early share", "95.35 %", centre, "early", "resolved"),
         count("centre: early", 122_562, centre, "early"),
-        count("centre: the rest on time", 5_977, centre, "on_time"),
+        count("centre: on time", 5_977, centre, "on_time"),
         count("centre: overdue", 0, centre, "overdue"),
-        count("centre: open at the end of the year", 484, centre, "closing"),
+        count("centre: still open", 484, centre, "closing"),
         count("communes: received", 38_303, communes, "workload"),
         count("communes: resolved", 28_373, communes, "resolved"),
-        line("communes: resolved share", "74.1 %", *(_percent(group, "resolved", "workload", 1) for group in communes)),
-        count("communes: resolved late", 0, communes, "overdue"),
+        share("communes: share", "74.1 %", communes, "resolved", "workload"),
+        count("communes: overdue", 0, communes, "overdue"),
     ]
 
 

@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.codec import Event, encode
 from schemas.errors import Unavailable
 from services.demo.figures import Figure, figures, live_groups, sql_groups
+from services.demo.year import READINGS
 
 BODY_EVENTS: Final = 5_000
 ANSWER_S_MAX: Final = 120.0
@@ -39,20 +40,22 @@ async def send_year(events: Sequence[Event], *, address: str, key: str, sent: Ca
 
 async def compare(*, monitor: str, client: Client, waiting: Callable[[str], None]) -> list[Figure]:
     """The figures once nothing is on its way any more, or once nothing has moved for `SETTLE_S_MAX`."""
-    last, moved_at = None, monotonic()
+    seen, moved_at = None, monotonic()
     async with httpx.AsyncClient(timeout=ANSWER_S_MAX, trust_env=False) as http:
         while True:
             freshness = (await http.get(f"{monitor}/v1/units")).raise_for_status().json()["freshness"]
-            live = await live_groups(http, monitor)
-            sql = await asyncio.to_thread(sql_groups, client)
-            found = figures(live, sql)
+            groups = {}
+            for reading, (first, last) in READINGS.items():
+                groups[f"live {reading}"] = await live_groups(http, monitor, first=first, last=last)
+                groups[f"sql {reading}"] = await asyncio.to_thread(sql_groups, client, first=first, last=last)
+            found = figures(groups)
             is_counted = freshness["state"] == "live" and freshness["lag_events"] == 0
             if is_counted and all(figure.equal for figure in found):
                 return found
-            if (live, sql, freshness["lag_events"]) != last:
-                last, moved_at = (live, sql, freshness["lag_events"]), monotonic()
+            if (groups, freshness["lag_events"]) != seen:
+                seen, moved_at = (groups, freshness["lag_events"]), monotonic()
             elif monotonic() - moved_at > SETTLE_S_MAX or (is_counted and monotonic() - moved_at > SETTLE_S_MAX / 10):
                 return found
-            resolved = sql[0]["resolved"] + sql[1]["resolved"]
+            resolved = sum(group["resolved"] for group in groups["sql 2021"])
             waiting(f"{freshness['lag_events']} events to count; in SQL {resolved:,} dossiers resolved")
             await asyncio.sleep(POLL_S)
