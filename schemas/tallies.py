@@ -57,7 +57,7 @@ class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
     A tally with a `subset` counts a part of the unit's dossiers, which its other tallies count too: those of one
     procedure (`procedure=CODE`; the flow of a calendar year, `day` is its first), or those that are `linked` to a root
-    elsewhere, which sums over levels leave out.
+    elsewhere, which sums over levels leave out. Those of procedures follow the others within a tick.
 
     Key: `{unit_id}/{partition}`, then `/{day}` (empty for stock) and `/{subset}` where there are any.
     """
@@ -105,12 +105,19 @@ def tally_key(*, unit_id: str, partition: int, day: str | None = None, subset: s
     return f"{unit_id}/{partition}" if day is None else f"{unit_id}/{partition}/{day}"
 
 
+WHOLE: Final = ""  # all of the unit's dossiers
 LINKED: Final = "linked"
+_PROCEDURE: Final = "procedure="
 
 
 def of_procedure(procedure_id: str) -> str:
     """The subset of one procedure's dossiers."""
-    return f"procedure={procedure_id}"
+    return f"{_PROCEDURE}{procedure_id}"
+
+
+def is_of_procedure(subset: str) -> bool:
+    """Whether a subset is that of one procedure."""
+    return subset.startswith(_PROCEDURE)
 
 
 def progress_key(partition: int) -> str:

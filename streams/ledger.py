@@ -13,7 +13,7 @@ import msgspec
 from schemas.codec import Event, decode_record
 from schemas.errors import ContractError, Flaw, Reason
 from schemas.state import Dossier
-from schemas.tallies import Progress, Tally, progress_key
+from schemas.tallies import Progress, Tally, is_of_procedure, progress_key
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import append, entry_of, fold, history_of, new_dossier
 from streams.domain.tally import NOWHERE, DueIndex, Footprint, Standing, TallyBook, footprint, standing, without_zeros
@@ -113,7 +113,8 @@ class Ledger:
             self.book.move(None, footprint(dossier, at.bucket))
             self._index.add(at.until, dossier.id)
             self._anomalies += len(dossier.anomalies)
-        self.book.moved_flow.clear()
+        # Flows were published with the states, but for those that wait for a tick.
+        self.book.moved_flow = {key for key in self.book.moved_flow if is_of_procedure(key[1])}
 
     def go_by(self, rules: Rulebook) -> None:
         """Fold by these rules from now on; what others concluded waits for `renew`."""
@@ -161,8 +162,11 @@ class Ledger:
                 dossier.offset = record.offset
                 states[dossier_id] = dossier
 
-    def take_changes(self, *, next_offset: int) -> Changes:
-        """End a round: the states and counters that moved, as absolute values, and the heartbeat."""
+    def take_changes(self, *, next_offset: int, parts: bool = True) -> Changes:
+        """End a round: the states and counters that moved, as absolute values, and the heartbeat.
+
+        Without `parts`, counters by procedure wait for a later round: there are too many of them for every slice.
+        """
         changes = Changes(parked=self._parked)
         self.parked += len(self._parked)
         for dossier_id, before in self._touched.items():
@@ -176,11 +180,11 @@ class Ledger:
             self._anomalies += len(dossier.anomalies) - before.anomalies
             changes.states.append((dossier_id.encode(), _ENCODER.encode(dossier)))
         self._touched, self._parked = {}, []
-        self._add_tallies(changes, next_offset)
+        self._add_tallies(changes, next_offset, parts=parts)
         return changes
 
-    def _add_tallies(self, changes: Changes, next_offset: int) -> None:
-        stock, flow = self.book.take_moved()
+    def _add_tallies(self, changes: Changes, next_offset: int, *, parts: bool) -> None:
+        stock, flow = self.book.take_moved(parts=parts)
         common: dict[str, Any] = {"partition": self.partition, "offset": next_offset, "as_of": self.as_of}
         tallies = [
             Tally(unit_id=unit, subset=subset, counts=without_zeros(self.book.stock[unit, subset]), **common)

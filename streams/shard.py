@@ -129,7 +129,7 @@ class Shard:
             self.ledger.fold(portion, await self._read(portion))
             await asyncio.sleep(0)  # the transactions of other partitions travel meanwhile
         self.next = records[-1].offset + 1
-        await self._commit()
+        await self._commit(parts=False)
 
     async def tick(self) -> None:
         """Publish what the clock alone changed, and the heartbeat."""
@@ -165,8 +165,8 @@ class Shard:
             return read
         return [refuse_unknown(event, units=reference.units, policies=known) for event in read]
 
-    async def _commit(self) -> None:
-        changes = self.ledger.take_changes(next_offset=self.next)
+    async def _commit(self, *, parts: bool = True) -> None:
+        changes = self.ledger.take_changes(next_offset=self.next, parts=parts)
         read_to = self.next if self.next != self._committed else None
         await self.settle()
         assert self._producer is not None

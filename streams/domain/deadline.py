@@ -83,7 +83,7 @@ class Policy:
         """From when an open dossier is due soon: so many working days before its promise closes."""
         if self.calendar is None:
             return closes_at - self.due_soon_days * DAY_US
-        return self.calendar.back_working_days(closes_at, self.due_soon_days)
+        return _days_before(self.calendar, closes_at, self.due_soon_days)
 
     def starts_at(self, accepted_at: int) -> int:
         """When the clock of what came in starts."""
@@ -225,6 +225,11 @@ def _fingerprint(
         if entries := _inherited(id_, units):
             digest.update("".join((id_, *(entry.model_dump_json() for entry in entries))).encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=65536)  # promises close at the ends of few days
+def _days_before(calendar: Calendar, at: int, days: int) -> int:
+    return calendar.back_working_days(at, days)
 
 
 @lru_cache(maxsize=65536)

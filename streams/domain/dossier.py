@@ -177,7 +177,8 @@ def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> No
         _transfer(dossier, entry, policy)
     elif entry.kind is Kind.SUPPLEMENT_REQUESTED and dossier.accepted_at is not None:
         _ask_again(dossier, entry, policy)
-    _pause(dossier, entry, was, policy)
+    if dossier.paused_at is not None or status in policy.pauses:
+        _pause(dossier, entry, was, policy)
     if entry.due_at is not None:
         _letter(dossier, entry, policy)
     if entry.marks:

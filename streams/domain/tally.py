@@ -6,6 +6,7 @@ and `DueIndex` knows which dossier the clock moves next.
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -18,7 +19,9 @@ from schemas.tallies import (
     OPEN_REGISTERED,
     OPEN_UNDATED,
     OPEN_WITHIN_DUE,
+    WHOLE,
     Counts,
+    is_of_procedure,
     of_procedure,
 )
 
@@ -95,37 +98,43 @@ class TallyBook:
             self._add_flows(before, before.flows, -1)
             self._add_flows(after, after.flows, 1)
 
-    def take_moved(self) -> tuple[set[Stock], set[Day]]:
-        """What moved since the last call."""
-        moved = self.moved_stock, self.moved_flow
+    def take_moved(self, *, parts: bool) -> tuple[set[Stock], set[Day]]:
+        """What moved since it was last taken; without `parts`, those of single procedures are left for later."""
+        stock, flow = self.moved_stock, self.moved_flow
         self.moved_stock, self.moved_flow = set(), set()
-        return moved
+        if not parts:
+            self.moved_stock = {key for key in stock if is_of_procedure(key[1])}
+            self.moved_flow = {key for key in flow if is_of_procedure(key[1])}
+        return stock - self.moved_stock, flow - self.moved_flow
 
     def _add_stock(self, of: Footprint, count: int) -> None:
         if of.bucket is None:
             return
-        for subset in _subsets(of):
+        for subset, _ in _parts(of.procedure_id, of.is_linked):
             key = of.unit_id, subset
             counts = self.stock.setdefault(key, {})
             counts[of.bucket] = counts.get(of.bucket, 0) + count
             self.moved_stock.add(key)
 
     def _add_flows(self, of: Footprint, flows: Iterable[Flow], count: int) -> None:
+        parts = _parts(of.procedure_id, of.is_linked)
         for flow in flows:
-            for subset in _subsets(of):
-                day = f"{flow.day[:4]}-01-01" if subset.startswith("procedure=") else flow.day
-                key = flow.unit_id, subset, day
+            for subset, is_yearly in parts:
+                key = flow.unit_id, subset, f"{flow.day[:4]}-01-01" if is_yearly else flow.day
                 counts = self.flow.setdefault(key, {})
                 counts[flow.counter] = counts.get(flow.counter, 0) + count
                 self.moved_flow.add(key)
 
 
-def _subsets(of: Footprint) -> tuple[str, ...]:
-    """The unit's dossiers as a whole, and the parts of them that are counted apart."""
-    if of.procedure_id is None:
-        return ("", LINKED) if of.is_linked else ("",)
-    procedure = of_procedure(of.procedure_id)
-    return ("", procedure, LINKED) if of.is_linked else ("", procedure)
+@lru_cache(maxsize=4096)
+def _parts(procedure_id: str | None, is_linked: bool) -> tuple[tuple[str, bool], ...]:
+    """The unit's dossiers as a whole and the parts of them that are counted apart; whether a part's days are years."""
+    parts = [(WHOLE, False)]
+    if procedure_id is not None:
+        parts.append((of_procedure(procedure_id), True))
+    if is_linked:
+        parts.append((LINKED, False))
+    return tuple(parts)
 
 
 class DueIndex:

@@ -137,3 +137,18 @@ def test_the_heartbeat_says_how_far_the_books_reach():
     heartbeat = next(value for _, key, value in changes.tallies if key.startswith(b"/"))
     progress = msgspec.json.decode(heartbeat, type=Progress)
     assert (progress.offset, progress.dossiers, progress.as_of) == (2, 2, NOW)
+
+
+def test_counters_by_procedure_wait_for_a_tick_and_survive_a_restart_before_it():
+    books = ledger()
+    books.advance(NOW)
+    records = records_of(LIFE)
+    books.fold(records, read_records(records))
+    early = books.take_changes(next_offset=len(LIFE), parts=False)
+    assert not [key for key in published(early) if "procedure=" in key]
+    again = ledger()
+    again.load((value for _, value in early.states), NOW)
+    for each in (books, again):
+        each.advance(NOW)
+        late = each.take_changes(next_offset=len(LIFE))
+        assert published(early) | published(late) == recounted(each)
