@@ -4,7 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
-from benchmarks import processor
+from benchmarks import processor, working_time
 from benchmarks.report import machine, write
 from services.cli.output import console, print_rows
 
@@ -15,7 +15,7 @@ def main() -> int:
     """Exit code 1 when a target is missed."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new broker is asked before it is ready
     console.print(machine(), highlight=False)
-    comparisons = [processor.main()]
+    comparisons = [working_time.main(), processor.main()]
     print_rows(
         [
             {
