@@ -18,7 +18,7 @@ from streams.domain.working_time import Calendar
 ROUNDS: Final = 3
 TIMES: Final = 200
 DAYS: Final = 5
-TARGET: Final = 10.0
+TARGET: Final = 5.0
 
 
 def main() -> Comparison:

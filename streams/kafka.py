@@ -4,7 +4,7 @@ Every reader is `read_committed`: what a transaction took back was never said.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -101,9 +101,14 @@ class Log:
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The next offset of a partition."""
-        tp = TopicPartition(topic, partition)
+        return (await self.end_offsets([(topic, partition)]))[0]
+
+    async def end_offsets(self, partitions: Sequence[tuple[str, int]]) -> list[int]:
+        """The next offset of each (topic, partition)."""
+        wanted = [TopicPartition(*each) for each in partitions]
         async with self._consumer() as consumer:
-            return int((await consumer.end_offsets([tp]))[tp])
+            ends = await consumer.end_offsets(wanted)
+        return [int(ends[tp]) for tp in wanted]
 
     async def first_offset_from(self, topic: str, partition: int, offset: int) -> int | None:
         """The offset of the first record at or after `offset`; None when only markers are left."""

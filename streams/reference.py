@@ -72,7 +72,7 @@ class Reference:
         )
 
     async def _present_ends(self) -> list[int]:
-        return [await self._log.end_offset(self._settings.topics[topic], PARTITION) for topic, _ in MODELS]
+        return await self._log.end_offsets([(self._settings.topics[topic], PARTITION) for topic, _ in MODELS])
 
     async def _read(self, topic: Topic, model: type[ReferenceRecord]) -> dict[str, Any]:
         found: dict[str, Any] = {}
