@@ -132,14 +132,15 @@ def _place(entry: Entry) -> tuple[int, int, str, bytes]:
 
 def _taken_back(entries: list[Entry], dossier: Dossier) -> set[str]:
     """Identities that a retraction in force removes. Later retractions are heard first: one may take back another."""
-    said_by: dict[str, str] = {}
+    first: dict[str, Entry] = {}
     for entry in entries:
-        said_by.setdefault(entry.identity, entry.unit_id)
+        first.setdefault(entry.identity, entry)
     removed: set[str] = set()
-    for entry in reversed(entries):
+    for entry in reversed(first.values()):  # what reuses an id says nothing, no retraction either
         if entry.retracts is None or entry.identity in removed:
             continue
-        if said_by.get(entry.retracts, entry.unit_id) == entry.unit_id:
+        target = first.get(entry.retracts)
+        if target is None or target.unit_id == entry.unit_id:
             removed.add(entry.retracts)
         else:
             _mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)

@@ -7,7 +7,7 @@ from schemas.events import Channel, Kind, Outcome
 from schemas.state import Anomaly, AnomalyCode, Dossier, Entry, Flow, Status, Timeliness
 from streams.domain.dossier import append, fold, history_of, new_dossier
 from streams.domain.lifecycle import NEXT, next_status
-from tests.factories import DOSSIER, OTHER_UNIT, UNIT, entry, rules
+from tests.factories import DOSSIER, OTHER_UNIT, SOURCE, UNIT, entry, rules
 from tests.histories import HISTORIES
 
 RULES = rules()
@@ -216,3 +216,14 @@ def test_one_id_with_two_contents_counts_once_and_is_marked():
     assert dossier == appended(history[::-1])
     assert [anomaly.code for anomaly in dossier.anomalies] == [AnomalyCode.ID_REUSED]
     assert len(dossier.flows) == 1
+
+
+def test_a_retraction_under_a_reused_id_takes_nothing_back():
+    history = [
+        entry(Kind.ACCEPTED, "2021-03-01 08:00", id="a", due_at="2021-03-08 17:00"),
+        entry(Kind.PROCESSING_STARTED, "2021-03-01 09:00", id="b"),
+        entry(Kind.RETRACTED, "2021-03-02 09:00", id="b", retracts_source=SOURCE, retracts_id="a"),
+    ]
+    dossier = fold(DOSSIER, history, RULES)
+    assert dossier.status is Status.PROCESSING
+    assert [(anomaly.kind, anomaly.code) for anomaly in dossier.anomalies] == [(Kind.RETRACTED, AnomalyCode.ID_REUSED)]
