@@ -115,11 +115,14 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class DueChange(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """From `at` on the promise was `due_at`, closing at `closes_at`. An apology's `due_at` does not close anything."""
+    """From `at` on the promise was `due_at`, closing at `closes_at`. An apology's `due_at` does not close anything.
+
+    A second request for papers may forfeit the promise (`SecondSupplement.OVERDUE`): it then closes before that request.
+    """
 
     at: int
     cause: ChangeCause
-    due_at: int
+    due_at: int | None  # None: forfeited, and there was none
     closes_at: int | None
 
 

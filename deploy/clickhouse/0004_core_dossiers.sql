@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS core.dossiers
     due_announced_at Nullable(DateTime64(6, 'UTC')) COMMENT 'Ngày hẹn lại theo phiếu xin lỗi, không làm hết trễ / New date of the last apology letter, which excuses nothing',
     change_ats Array(DateTime64(6, 'UTC')) COMMENT 'Các lần đổi hẹn: thời điểm / Changes of the promise: when',
     change_causes Array(LowCardinality(String)) COMMENT 'Lý do / Why',
-    change_due_ats Array(DateTime64(6, 'UTC')) COMMENT 'Hẹn trả từ đó / The promise from then on',
+    change_due_ats Array(Nullable(DateTime64(6, 'UTC'))) COMMENT 'Hẹn trả từ đó / The promise from then on',
     change_closes_ats Array(Nullable(DateTime64(6, 'UTC'))) COMMENT 'Quá hạn sau lúc này / Overdue after then',
     due_soon_at Nullable(DateTime64(6, 'UTC')) COMMENT 'Từ lúc này là sắp đến hạn / From then on it is due soon',
     closes_at Nullable(DateTime64(6, 'UTC')) COMMENT 'Sau lúc này là quá hạn / After then it is overdue',

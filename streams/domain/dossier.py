@@ -218,8 +218,12 @@ def _transfer(dossier: Dossier, entry: Entry, policy: Policy) -> None:
 def _ask_again(dossier: Dossier, entry: Entry, policy: Policy) -> None:
     """Count a request for papers; a second one may forfeit the promise."""
     dossier.supplements += 1
-    if _is_forfeited(dossier, policy):
-        dossier.closes_at = dossier.due_soon_at = min(dossier.closes_at or entry.at - 1, entry.at - 1)
+    if not _is_forfeited(dossier, policy):
+        return
+    closes_at = entry.at - 1 if dossier.closes_at is None else min(dossier.closes_at, entry.at - 1)
+    if closes_at != dossier.closes_at:
+        _note_change(dossier, DueChange(entry.at, ChangeCause.SUPPLEMENT, dossier.due_at, closes_at))
+    dossier.closes_at = dossier.due_soon_at = closes_at
 
 
 def _is_forfeited(dossier: Dossier, policy: Policy) -> bool:
@@ -270,11 +274,12 @@ def _letter(dossier: Dossier, entry: Entry, policy: Policy) -> None:
 
 
 def _promise(dossier: Dossier, due_at: int, *, at: int, cause: ChangeCause, policy: Policy) -> None:
+    is_forfeited = _is_forfeited(dossier, policy)
     closes_at = policy.on_time_band(due_at)[1]
-    if cause is not ChangeCause.GIVEN:
-        _note_change(dossier, DueChange(at, cause, due_at, closes_at))
+    if cause is not ChangeCause.GIVEN or dossier.due_changes:  # some promise before the acceptance
+        _note_change(dossier, DueChange(at, cause, due_at, dossier.closes_at if is_forfeited else closes_at))
     dossier.due_at = due_at
-    if not _is_forfeited(dossier, policy):
+    if not is_forfeited:
         dossier.closes_at, dossier.due_soon_at = closes_at, policy.due_soon_at(closes_at)
 
 
