@@ -10,6 +10,7 @@ from enum import StrEnum
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -194,30 +195,35 @@ RECORDS: Final[Mapping[str, type[ReferenceRecord]]] = {
 }
 """The kinds of reference data: each is a file, a topic and a ClickHouse table of this name."""
 
+_LISTS: Final[Mapping[str, Any]] = {kind: GenericAlias(list, model) for kind, model in RECORDS.items()}
+
+
+def read_records(kind: str, path: Path | None = None) -> list[Any]:
+    """The records of a file in its order, whatever their ids; None: those that come with Hoso."""
+    data = path.read_bytes() if path else resources.files("schemas").joinpath("reference", f"{kind}.json").read_bytes()
+    adapter: TypeAdapter[list[Any]] = TypeAdapter(_LISTS[kind])
+    return adapter.validate_json(data)
+
 
 def read_units(path: Path | None = None) -> list[Unit]:
     """The units of a file; None: those that come with Hoso."""
-    return TypeAdapter(list[Unit]).validate_json(_read("units.json", path))
+    return read_records("units", path)
 
 
 def read_procedures(path: Path | None = None) -> Mapping[str, ProcedureRecord]:
     """The procedures of a file by id; None: those that come with Hoso."""
-    return _by_id(TypeAdapter(list[ProcedureRecord]).validate_json(_read("procedures.json", path)))
+    return _by_id(read_records("procedures", path))
 
 
 def read_calendars(path: Path | None = None) -> Mapping[str, CalendarRecord]:
     """The calendars of a file by id; None: those that come with Hoso."""
-    return _by_id(TypeAdapter(list[CalendarRecord]).validate_json(_read("calendars.json", path)))
+    return _by_id(read_records("calendars", path))
 
 
 def read_policies(path: Path | None = None) -> Mapping[str, PolicyRecord]:
     """The policies of a file by id; None: those that come with Hoso."""
-    return _by_id(TypeAdapter(list[PolicyRecord]).validate_json(_read("policies.json", path)))
+    return _by_id(read_records("policies", path))
 
 
 def _by_id(records: list[Any]) -> Mapping[str, Any]:
     return {record.id: record for record in records}
-
-
-def _read(name: str, path: Path | None) -> bytes:
-    return path.read_bytes() if path else resources.files("schemas").joinpath("reference", name).read_bytes()

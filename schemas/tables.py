@@ -25,6 +25,27 @@ CORE_POLICIES: Final = "core.policies"
 MART_DOSSIERS: Final = "mart.dossiers"
 MART_UNIT_DAILY: Final = "mart.unit_daily"
 MART_FRESHNESS: Final = "mart.freshness"
+MART_UNITS: Final = "mart.units"  # with the places above them, and where their figures are shown today
+MART_PROCEDURES: Final = "mart.procedures"
+MART_UNIT_DAILY_NOW: Final = "mart.unit_daily_now"  # `unit_daily` under today's units
 
-TABLES: Final = (RAW_MIGRATIONS, RAW_TOPICS, RAW_EVENTS, CORE_DOSSIERS, CORE_TALLIES, CORE_UNITS)
-VIEWS: Final = (CORE_EVENTS, MART_DOSSIERS, MART_UNIT_DAILY, MART_FRESHNESS)
+TABLES: Final = (
+    RAW_MIGRATIONS,
+    RAW_TOPICS,
+    RAW_EVENTS,
+    CORE_DOSSIERS,
+    CORE_TALLIES,
+    CORE_UNITS,
+    CORE_PROCEDURES,
+    CORE_CALENDARS,
+    CORE_POLICIES,
+)
+VIEWS: Final = (
+    CORE_EVENTS,
+    MART_DOSSIERS,
+    MART_UNIT_DAILY,
+    MART_FRESHNESS,
+    MART_UNITS,
+    MART_PROCEDURES,
+    MART_UNIT_DAILY_NOW,
+)

@@ -13,10 +13,8 @@ from typing import Final, Literal
 
 import httpx
 import msgspec
-from pydantic import ValidationError
 
 from schemas.errors import SettingsError, Unavailable
-from schemas.reference import read_policies, read_units
 from schemas.settings import Settings
 from schemas.tables import TABLES, VIEWS
 from services.cli.kafka import group_state, lags, topic_states
@@ -26,6 +24,7 @@ from services.local.key import key_path
 from services.local.lock import owner_of
 from services.local.parts import SERVICES, what_is_missing
 from services.local.ports import url
+from services.reference import read_sound_files
 from services.sink.clickhouse import Warehouse
 from services.sink.migrations import MigrationError, State, read_migrations, status
 
@@ -133,18 +132,16 @@ def _others_may_read(path: Path) -> bool:
 
 def _reference(settings: Settings) -> Iterator[Finding]:
     try:
-        units, policies = read_units(settings.units_file), read_policies(settings.policies_file)
-    except OSError as error:
-        yield problem("reference", f"{error.filename}: {error.strerror}", "set HOSO_UNITS_FILE and HOSO_POLICIES_FILE")
+        records = read_sound_files(settings)
+    except SettingsError as error:
+        yield problem("reference", str(error), "`hoso reference check` lists everything that is wrong")
         return
-    except ValidationError as error:
-        place = "/".join(map(str, error.errors(include_input=False)[0]["loc"]))
-        yield problem("reference", f"{error.title}: wrong at /{place}", "check HOSO_UNITS_FILE and HOSO_POLICIES_FILE")
-        return
+    policies = [policy.id for policy in records["policies"]]
     if settings.policy not in policies:
         yield problem("reference", f"there is no policy {settings.policy}", f"set HOSO_POLICY: {', '.join(policies)}")
     else:
-        yield ok("reference", f"{len(units)} units, {len(policies)} policies, {settings.policy} by default")
+        counts = ", ".join(f"{len(found)} {kind}" for kind, found in records.items())
+        yield ok("reference", f"{counts}; {settings.policy} by default")
     if settings.clock is not None:
         held = f"held at {settings.clock.isoformat()}: open dossiers are judged as of then"
         yield warning("clock", held, "unset HOSO_CLOCK outside demonstrations and audits")

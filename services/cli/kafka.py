@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import EVENTS, TOPICS, UNITS, Topic
+from services.topics import read_published
 
 ANSWER_S_MAX: Final = 10.0
 READ_S_MAX: Final = 3.0  # for the last counted records, which may be behind a commit marker and never come
@@ -117,16 +118,8 @@ async def lags(settings: Settings) -> list[PartitionLag]:
 
 async def published_units(settings: Settings) -> dict[str, bytes]:
     """The newest value of each unit in the `units` topic."""
-    tp = TopicPartition(settings.topics[UNITS], 0)
-    found: dict[str, bytes] = {}
-    async with answering(settings), _consumer(settings) as consumer:
-        end = (await consumer.end_offsets([tp]))[tp]
-        consumer.assign([tp])
-        await consumer.seek_to_beginning(tp)
-        while await consumer.position(tp) < end:
-            for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
-                found[(record.key or b"").decode()] = record.value or b""
-    return found
+    async with answering(settings):
+        return await read_published(settings, UNITS)
 
 
 def _number_or_text(text: str) -> float | str:

@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from schemas.errors import ContractError, SettingsError, Unavailable
-from services.cli import config, demo, doctor, import_, lag, migrate, report, send, sql, up
+from services.cli import config, demo, doctor, import_, lag, migrate, reference, report, send, sql, up
 from services.cli.output import complain
 
 EXIT_DIFFERS: Final = 1
@@ -34,6 +34,7 @@ app.command("report")(report.report)
 app.command("sql")(sql.sql)
 app.command("lag")(lag.lag)
 app.command("migrate")(migrate.migrate)
+app.add_typer(reference.app, name="reference")
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)
 

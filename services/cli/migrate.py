@@ -1,4 +1,4 @@
-"""`hoso migrate`: topics, units and ClickHouse tables as this release wants them. Doing it twice changes nothing."""
+"""`hoso migrate`: what this release wants of Kafka and ClickHouse, reference data included. Twice changes nothing."""
 
 import asyncio
 from typing import Annotated, Final
@@ -27,12 +27,13 @@ def migrate(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 when something is due.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the topics, write the units, and apply the numbered migrations to a ClickHouse server (HOSO_CLICKHOUSE).
+    """Make the topics, write the reference data, and apply the migrations to a ClickHouse server (HOSO_CLICKHOUSE).
 
     The embedded engine is migrated by its sink whenever that starts, and `hoso up` does the rest itself.
 
     Exit code: 0; 1 something is due (--check), or the database and this release do not fit, and the output says what;
-    2 a topic has other partitions than the settings; 3 Kafka or ClickHouse does not answer.
+    2 a topic has other partitions than the settings, or the reference data is wrong; 3 Kafka or ClickHouse does not
+    answer.
     """
     from services.sink.migrations import MigrationError  # with ClickHouse's client, which `hoso --help` does not need
 
@@ -52,13 +53,15 @@ def migrate(
 
 
 async def _check_kafka(settings: Settings) -> list[Step]:
-    from schemas.reference import read_units
-    from services.cli.kafka import published_units, topic_states
+    from services.cli.kafka import topic_states
+    from services.reference import read_sound_files
+    from services.topics import compare_reference
 
     states = await topic_states(settings)
-    units = {unit.id: unit.model_dump_json().encode() for unit in read_units(settings.units_file)}
-    published = await published_units(settings) if all(state.partitions for state in states) else {}
-    due = sum(published.get(id_) != value for id_, value in units.items())
+    files = read_sound_files(settings)
+    due = {kind: len(records) for kind, records in files.items()}
+    if all(state.partitions for state in states):
+        due = {kind: standing.due for kind, standing in (await compare_reference(settings, files)).items()}
     return [
         *(
             Step(
@@ -67,17 +70,20 @@ async def _check_kafka(settings: Settings) -> list[Step]:
             )
             for state in states
         ),
-        Step(what=f"units, {due} of {len(units)} to write", state=DUE if due else THERE),
+        *(
+            Step(what=f"{kind}, {count} of {len(files[kind])} to write", state=DUE if count else THERE)
+            for kind, count in due.items()
+        ),
     ]
 
 
 async def _migrate_kafka(settings: Settings) -> list[Step]:
     from services.cli.kafka import topic_states
-    from services.topics import ensure_topics, publish_units
+    from services.topics import ensure_topics, publish_reference
 
     states = await topic_states(settings)  # tells what to do when no broker answers
     made = await ensure_topics(settings)
-    written = await publish_units(settings)
+    written = await publish_reference(settings)
     return [
         *(
             Step(
@@ -86,7 +92,7 @@ async def _migrate_kafka(settings: Settings) -> list[Step]:
             )
             for state in states
         ),
-        Step(what=f"units, {written} written", state=MADE if written else THERE),
+        *(Step(what=f"{kind}, {count} written", state=MADE if count else THERE) for kind, count in written.items()),
     ]
 
 

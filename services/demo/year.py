@@ -40,7 +40,9 @@ COMMUNES: Final = ("06808", "06811", "06814", "06817", "06820", "06823", "06826"
 _CODES: Final = {CENTRE: "000.00.20.H49"} | {
     unit: f"000.{number:02d}.20.H49" for number, unit in enumerate(COMMUNES, 1)
 }
-_PROCEDURES: Final = tuple(f"9.{number:06d}" for number in range(1, 41))  # invented: no procedure code begins with 9
+# The first forty of either kind of desk in the catalogue (schemas/reference/procedures.json), all of them online.
+_AT_CENTRE: Final = tuple(f"9.{number:06d}" for number in range(1, 41))
+_AT_COMMUNES: Final = tuple(f"9.{number:06d}" for number in range(278, 318))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ def _dossier(
     story = _Story(dossier, unit)
     start = _moment(accepted, random)
     channel = random.choices((Channel.DIRECT, Channel.ONLINE, Channel.POSTAL), (60, 35, 5))[0]
-    procedure = {"procedure_id": random.choice(_PROCEDURES), "channel": channel}
+    procedure = {"procedure_id": random.choice(_AT_CENTRE if unit == CENTRE else _AT_COMMUNES), "channel": channel}
     if channel is Channel.ONLINE and random.random() < 0.2:
         yield story.tell(Kind.REGISTERED, start - timedelta(hours=1), **procedure)
     yield story.tell(Kind.ACCEPTED, start, due_at=datetime.combine(promised, time(17), OFFICE), **procedure)

@@ -5,7 +5,7 @@ of one dossier are stored in the order in which they came.
 """
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from schemas.codec import Event, decode
@@ -21,14 +21,15 @@ SOURCE_NOT_YOURS: Final = Flaw("/source", Reason.SOURCE_NOT_YOURS, "expected the
 UNIT_NOT_YOURS: Final = Flaw("/data/unit_id", Reason.UNIT_NOT_YOURS, "expected a unit that the key may speak for")
 UNKNOWN_UNIT: Final = Flaw("/data/unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the topic `units`")
 UNKNOWN_TARGET: Final = Flaw("/data/to_unit_id", Reason.UNKNOWN_UNIT, "expected a unit of the topic `units`")
-UNKNOWN_POLICY: Final = Flaw("/data/policy_id", Reason.UNKNOWN_POLICY, "expected a policy of schemas/reference")
+UNKNOWN_POLICY: Final = Flaw("/data/policy_id", Reason.UNKNOWN_POLICY, "expected a policy of the topic `policies`")
+NOT_YET_KNOWN: Final = (UNKNOWN_UNIT.reason, UNKNOWN_POLICY.reason)
 ID_REUSED: Final = Flaw("/id", Reason.ID_REUSED, "expected a new id: this one was taken with other content")
 
 
-class Units(Protocol):
-    """The units there are; `catch_up` returns once everything written before the call is known."""
+class Known(Protocol):
+    """Ids that events may name; `catch_up` returns once everything written before the call is known."""
 
-    def __contains__(self, unit_id: object, /) -> bool: ...
+    def __contains__(self, id_: object, /) -> bool: ...
 
     async def catch_up(self) -> None:
         """Read to the end; `Unavailable` when that cannot be done now."""
@@ -37,7 +38,7 @@ class Units(Protocol):
 class Intake:
     """Takes events from a known sender to the log."""
 
-    def __init__(self, *, log: EventLog, units: Units, policies: Container[str], window: Window) -> None:
+    def __init__(self, *, log: EventLog, units: Known, policies: Known, window: Window) -> None:
         self._log = log
         self._units = units
         self._policies = policies
@@ -63,9 +64,10 @@ class Intake:
                 items[place] = refused(error.flaws)
                 continue
             flaws = self._judge(event, sender)
-            if flaws and not caught_up and UNKNOWN_UNIT.reason in (flaw.reason for flaw in flaws):
-                # A unit is written before the events that name it: it may be in the topic and not yet here.
+            if not caught_up and any(flaw.reason in NOT_YET_KNOWN for flaw in flaws):
+                # What events name is written before them: it may be in its topic and not yet here.
                 await self._units.catch_up()
+                await self._policies.catch_up()
                 caught_up = True
                 flaws = self._judge(event, sender)
             if flaws:

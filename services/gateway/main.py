@@ -9,14 +9,14 @@ from schemas.errors import SettingsError, Unavailable
 from schemas.logs import configure_logs
 from schemas.reference import read_policies
 from schemas.settings import Settings, read_settings
-from schemas.topics import EVENTS, UNITS
+from schemas.topics import EVENTS, POLICIES, UNITS
 from services.gateway.app import create_app
 from services.gateway.intake import Intake
 from services.gateway.log import KafkaLog
 from services.gateway.metrics import Metrics
+from services.gateway.reference import Followed
 from services.gateway.repeats import Window
 from services.gateway.sources import Sources
-from services.gateway.units import FollowedUnits
 from services.gateway.warm import warm
 from services.http import serve, stop_on_signals
 
@@ -39,32 +39,34 @@ async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT: then refuse what is new, finish what is in flight, and send what waits."""
     stop = stop_on_signals()
     log = KafkaLog(bootstrap=settings.bootstrap, topic=settings.topics[EVENTS])
-    units = FollowedUnits(bootstrap=settings.bootstrap, topic=settings.topics[UNITS])
+    units = Followed(settings, UNITS)
+    policies = Followed(settings, POLICIES, given=read_policies(settings.policies_file))  # these hold in any case
     sources = Sources(settings.sources_path)
     window = Window(settings.repeat_window)
     app = create_app(
-        intake=Intake(log=log, units=units, policies=read_policies(settings.policies_file), window=window),
+        intake=Intake(log=log, units=units, policies=policies, window=window),
         sources=sources,
-        checks={"broker": log.check, "units": units.check, "sources": sources.check},
+        checks={"broker": log.check, "units": units.check, "policies": policies.check, "sources": sources.check},
         metrics=Metrics(window=window),
         body_bytes_max=settings.body_bytes_max,
     )
     async with AsyncExitStack() as opened:
-        for piece in (log, units):
+        for piece in (log, units, policies):
             opened.push_async_callback(piece.stop)
             if not await _before(stop, asyncio.create_task(piece.start())):
                 return
-        following = asyncio.create_task(units.follow())
-        following.add_done_callback(lambda _: stop.set())  # it ends by itself only when it fails
+        following = [asyncio.create_task(piece.follow()) for piece in (units, policies)]
+        for task in following:
+            task.add_done_callback(lambda _: stop.set())  # it ends by itself only when it fails
         warming = asyncio.create_task(
             warm(window, bootstrap=settings.bootstrap, topic=settings.topics[EVENTS], events_max=settings.repeat_window)
         )
         try:
             await serve(app, host=settings.host, port=settings.gateway_port, setting="HOSO_GATEWAY_PORT", stop=stop)
         finally:
-            following.cancel()
-            warming.cancel()
-            ends = await asyncio.gather(following, warming, return_exceptions=True)
+            for task in (*following, warming):
+                task.cancel()
+            ends = await asyncio.gather(*following, warming, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
                 raise end

@@ -26,7 +26,7 @@ from services.local.key import ensure_key, read_key
 from services.local.lock import Owner, only_one
 from services.local.parts import SERVICES, log_of, service
 from services.local.ports import BROKER_HOST, check_ports, url
-from services.topics import ensure_topics, publish_units
+from services.topics import ensure_topics, publish_reference
 
 BROKER: Final = "broker"
 READY_S_MAX: Final = 120.0  # 15 s on two idle cores; a worker that reads back a million states needs longer
@@ -135,14 +135,14 @@ class LocalStack:
         return Part(name=BROKER, where=self.urls["kafka"], log=log, start=start, missing=missing)
 
     async def _prepare(self) -> None:
-        """What the parts expect to find: topics, units, a key."""
+        """What the parts expect to find: topics, reference data, a key."""
         try:
             made = await ensure_topics(self.settings)
-            units = await publish_units(self.settings)
+            written = sum((await publish_reference(self.settings)).values())
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka at {self.urls['kafka']} does not answer; check HOSO_KAFKA") from error
-        if made or units:
-            self._notify(f"{len(made)} topics made, {units} units written")
+        if made or written:
+            self._notify(f"{len(made)} topics made, {written} records of reference data written")
         ensure_key(self.settings)
 
     async def _begin(self, parts: Sequence[Part], owner: asyncio.Task[object]) -> None:

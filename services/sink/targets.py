@@ -5,14 +5,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from schemas.tables import CORE_DOSSIERS, CORE_TALLIES, CORE_UNITS, RAW_EVENTS
-from schemas.topics import EVENTS, STATES, TALLIES, UNITS, Topic
+from schemas.tables import (
+    CORE_CALENDARS,
+    CORE_DOSSIERS,
+    CORE_POLICIES,
+    CORE_PROCEDURES,
+    CORE_TALLIES,
+    CORE_UNITS,
+    RAW_EVENTS,
+)
+from schemas.topics import CALENDARS, EVENTS, POLICIES, PROCEDURES, STATES, TALLIES, UNITS, Topic
 from services.sink.batches import Batch, Rows
 from services.sink.checkpoint import Mark
 from services.sink.clickhouse import Warehouse
 from services.sink.event_rows import event_columns
 from services.sink.marks import event_marks, upsert_marks
-from services.sink.upsert_rows import dossier_row, tally_row, unit_row, upsert_columns
+from services.sink.reference_rows import calendar_row, policy_row, procedure_row, unit_row
+from services.sink.upsert_rows import Row, dossier_row, tally_row, upsert_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,16 @@ class Target:
     marks: Callable[[Warehouse], dict[int, Mark]]
 
 
+def _upserts(topic: Topic, table: str, to_row: Callable[[str, bytes | None], Row]) -> Target:
+    return Target(topic, table, partial(upsert_columns, to_row=to_row), partial(upsert_marks, table=table))
+
+
 TARGETS: Final = (
     Target(EVENTS, RAW_EVENTS, event_columns, event_marks),
-    Target(
-        STATES, CORE_DOSSIERS, partial(upsert_columns, to_row=dossier_row), partial(upsert_marks, table=CORE_DOSSIERS)
-    ),
-    Target(TALLIES, CORE_TALLIES, partial(upsert_columns, to_row=tally_row), partial(upsert_marks, table=CORE_TALLIES)),
-    Target(UNITS, CORE_UNITS, partial(upsert_columns, to_row=unit_row), partial(upsert_marks, table=CORE_UNITS)),
+    _upserts(STATES, CORE_DOSSIERS, dossier_row),
+    _upserts(TALLIES, CORE_TALLIES, tally_row),
+    _upserts(UNITS, CORE_UNITS, unit_row),
+    _upserts(PROCEDURES, CORE_PROCEDURES, procedure_row),
+    _upserts(CALENDARS, CORE_CALENDARS, calendar_row),
+    _upserts(POLICIES, CORE_POLICIES, policy_row),
 )

@@ -1,4 +1,4 @@
-"""Records of `dossier-states`, `unit-tallies` and `units` to columns: upserts, in which the highest offset wins.
+"""Records of `dossier-states` and `unit-tallies` to columns: upserts, in which the highest offset wins.
 
 Only our own processor and tools write these topics. A record that cannot be read is therefore our fault or a foreign
 record: it is skipped, and handed back so that someone hears of it.
@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from schemas.reference import Unit
 from schemas.state import Dossier
 from schemas.tallies import FLOW, STOCK, Progress, Tally, progress_key
 from services.sink.batches import Batch, Record, Rows
@@ -41,7 +40,7 @@ Row = dict[str, Any]
 def dossier_row(key: str, value: bytes | None) -> Row:
     """A row of `core.dossiers` without its address; without value the dossier was deleted."""
     dossier = Dossier(id=key) if value is None else _DOSSIER.decode(value)
-    _check_key(key, dossier.id)
+    check_key(key, dossier.id)
     return {
         "dossier_id": dossier.id,
         "event_offset": dossier.offset,
@@ -89,17 +88,10 @@ def tally_row(key: str, value: bytes | None) -> Row:
     else:
         share = _PROGRESS.decode(value)
         counts, key_of_value = {name: getattr(share, name) for name in PROGRESS}, progress_key(share.partition)
-    _check_key(key, key_of_value)
+    check_key(key, key_of_value)
     if not counts.keys() <= row.keys():
         raise ValueError("a counter that this release does not know")
     return row | {"next_offset": share.offset, "as_of": _moment(share.as_of)} | counts
-
-
-def unit_row(key: str, value: bytes | None) -> Row:
-    """A row of `core.units` without its address."""
-    unit = Unit(id=key, name_vi="", name_en="") if value is None else Unit.model_validate_json(value)
-    _check_key(key, unit.id)
-    return {"unit_id": unit.id, "name_vi": unit.name_vi, "name_en": unit.name_en, "parent_id": unit.parent_id or ""}
 
 
 def upsert_columns(batch: Batch, to_row: Callable[[str, bytes | None], Row]) -> Rows:
@@ -117,7 +109,8 @@ def upsert_columns(batch: Batch, to_row: Callable[[str, bytes | None], Row]) -> 
     return Rows(columns, unreadable)
 
 
-def _check_key(key: str, key_of_value: str) -> None:
+def check_key(key: str, key_of_value: str) -> None:
+    """`ValueError` when a value lies under the key of another."""
     if key != key_of_value:
         raise ValueError("the value belongs to another key")
 

@@ -51,20 +51,20 @@ class FakeLog:
 
 
 @dataclass
-class FakeUnits:
-    """Units known now, and those that are in the topic and not yet here."""
+class FakeIds:
+    """Ids known now, and those that are in the topic and not yet here."""
 
     known: set[str]
     coming: set[str] = field(default_factory=set)
     reads: int = 0
     down: bool = False
 
-    def __contains__(self, unit_id: object) -> bool:
-        return unit_id in self.known
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self.known
 
     async def catch_up(self) -> None:
         if self.down:
-            raise Unavailable("the topic units cannot be read")
+            raise Unavailable("the topic cannot be read")
         self.reads += 1
         self.known |= self.coming
 
@@ -76,7 +76,8 @@ class Gateway:
     app: FastAPI
     client: httpx.AsyncClient
     log: FakeLog
-    units: FakeUnits
+    units: FakeIds
+    policies: FakeIds
     sources_path: Path
 
     async def post(self, body: bytes | str | dict[str, Any], media: str = STRUCTURED, **headers: Any) -> httpx.Response:
@@ -91,9 +92,9 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     path = folder / "sources.json"
     key = create_source(path, SOURCE, key_units)
-    log, units, sources = FakeLog(), FakeUnits({UNIT, OTHER_UNIT}), Sources(path)
+    log, units, policies, sources = FakeLog(), FakeIds({UNIT, OTHER_UNIT}), FakeIds({"vn-day-1"}), Sources(path)
     app = create_app(
-        intake=Intake(log=log, units=units, policies={"vn-day-1"}, window=Window(repeat_window)),
+        intake=Intake(log=log, units=units, policies=policies, window=Window(repeat_window)),
         sources=sources,
         checks={"units": _well, "sources": sources.check},
         metrics=Metrics(),
@@ -102,7 +103,7 @@ async def gateway(
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
-        yield Gateway(app, client, log, units, path)
+        yield Gateway(app, client, log, units, policies, path)
 
 
 def accepted(**changes: Any) -> dict[str, Any]:

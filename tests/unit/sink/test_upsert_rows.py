@@ -1,4 +1,4 @@
-"""States, tallies, heartbeats and units become rows of upserts; tombstones delete, foreign records are handed back."""
+"""States, tallies and heartbeats become rows of upserts; tombstones delete, foreign records are handed back."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from schemas.events import Channel, Kind, Mark
-from schemas.reference import Unit
 from schemas.state import (
     Anomaly,
     AnomalyCode,
@@ -21,7 +20,7 @@ from schemas.state import (
     Timeliness,
 )
 from schemas.tallies import Progress, Tally, of_procedure, progress_key
-from services.sink.upsert_rows import COUNTERS, PROGRESS, Row, dossier_row, tally_row, unit_row, upsert_columns
+from services.sink.upsert_rows import COUNTERS, PROGRESS, Row, dossier_row, tally_row, upsert_columns
 from tests.factories import at
 from tests.unit.sink.make import FakeRecord, batch
 
@@ -141,27 +140,10 @@ def test_a_heartbeat() -> None:
     assert [row[name] for name in PROGRESS] == [5, 1, 7]
 
 
-def test_a_unit() -> None:
-    unit = Unit(id="06808", name_vi="Phường Trưng Vương", name_en="Trưng Vương ward", parent_id="H49")
-    columns = upsert_columns(
-        batch(FakeRecord(0, key=b"06808", value=unit.model_dump_json().encode())), unit_row
-    ).columns
-    assert {name: values[0] for name, values in columns.items()} == {
-        "unit_id": "06808",
-        "name_vi": "Phường Trưng Vương",
-        "name_en": "Trưng Vương ward",
-        "parent_id": "H49",
-        "kpart": 3,
-        "koffset": 0,
-        "is_deleted": False,
-    }
-
-
 @pytest.mark.parametrize(
     ("to_row", "key", "address"),
     [
         pytest.param(dossier_row, "D1", {"dossier_id": "D1"}, id="dossier"),
-        pytest.param(unit_row, "06808", {"unit_id": "06808"}, id="unit"),
         pytest.param(
             tally_row,
             "U/2/2021-03-01",
@@ -198,13 +180,12 @@ def test_a_tombstone_deletes_the_row_of_its_key(to_row: ToRow, key: str, address
             id="new counter",
         ),
         pytest.param(tally_row, b"U/two", None, id="no partition"),
-        pytest.param(unit_row, b"U", b'{"id": "U"}', id="no names"),
     ],
 )
 def test_a_foreign_record_is_handed_back_and_its_neighbours_stay(
     to_row: ToRow, key: bytes | None, value: bytes | None
 ) -> None:
-    good = {dossier_row: "D2", tally_row: "U/9", unit_row: "U9"}[to_row]
+    good = {dossier_row: "D2", tally_row: "U/9"}[to_row]
     foreign = FakeRecord(1, key=key, value=value)
     rows = upsert_columns(batch(record(0, good, None), foreign, record(2, good, None)), to_row)
     assert rows.unreadable == [foreign]

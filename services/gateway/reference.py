@@ -1,9 +1,10 @@
-"""The units there are, read from their topic into memory and followed live.
+"""Ids of reference data (units, policies), read from their topic into memory and followed live.
 
-Promises: after `start`, every unit written before it is known; after `catch_up`, every unit written before that call.
+Promises: after `start`, every record written before it is known; after `catch_up`, every one written before that call.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
@@ -12,7 +13,9 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from schemas.errors import Unavailable
-from schemas.reference import Unit
+from schemas.reference import RECORDS
+from schemas.settings import Settings
+from schemas.topics import Topic
 from services.gateway.kafka import RETRY_MS, started, stop
 
 log = structlog.get_logger()
@@ -21,19 +24,21 @@ CATCH_UP_S_MAX: Final = 5.0  # the topic holds thousands of short records at mos
 POLL_MS: Final = 200
 
 
-class FollowedUnits:
-    """Ids of the `units` topic, which has one partition."""
+class Followed:
+    """Ids of a topic of reference data, which has one partition; `given` are known whatever the topic says."""
 
-    def __init__(self, *, bootstrap: str, topic: str) -> None:
-        self._bootstrap = bootstrap
-        self._partition = TopicPartition(topic, 0)
+    def __init__(self, settings: Settings, topic: Topic, *, given: Iterable[str] = ()) -> None:
+        self._bootstrap = settings.bootstrap
+        self._model = RECORDS[topic.name]
+        self._partition = TopicPartition(settings.topics[topic], 0)
+        self._given = frozenset(given)
         self._ids: set[str] = set()
         self._position = 0
         self._moved = asyncio.Condition()
         self._consumer: Any = None
 
-    def __contains__(self, unit_id: object) -> bool:
-        return unit_id in self._ids
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._ids or id_ in self._given
 
     async def start(self) -> None:
         """Connect and read to the end; `Unavailable` when that cannot be done."""
@@ -86,16 +91,17 @@ class FollowedUnits:
             raise Unavailable(f"the topic {self._partition.topic} cannot be read; is the broker up?") from error
 
     async def check(self) -> str:
-        """Empty when at least one unit is known."""
-        return "" if self._ids else f"the topic {self._partition.topic} is empty; `hoso up` fills it"
+        """Empty when at least one id is known."""
+        return "" if self._ids or self._given else f"the topic {self._partition.topic} is empty; `hoso up` fills it"
 
     def _apply(self, record: Any) -> None:
+        id_ = (record.key or b"").decode(errors="replace")
         if record.value is None:
-            self._ids.discard((record.key or b"").decode(errors="replace"))
+            self._ids.discard(id_)
             return
         try:
-            unit = Unit.model_validate_json(record.value)
+            self._model.model_validate_json(record.value)
         except ValidationError:
-            log.warning("no_unit", topic=self._partition.topic, offset=record.offset)
+            log.warning("no_reference_record", topic=self._partition.topic, offset=record.offset)
             return
-        self._ids.add(unit.id)
+        self._ids.add(id_)
