@@ -1,7 +1,7 @@
 """Records of the topics of reference data to rows: one way for all kinds.
 
 A column has the name of its field. The id is named after the kind (`unit_id`); a reference that is absent is empty, any
-other absent value NULL; a record within a record becomes columns of its own, and a list of them one of tuples.
+other absent value NULL; a record within a record becomes columns of its own, and a list of them one of named tuples.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _cells(record: ReferenceRecord) -> Iterator[tuple[str, Any]]:
 def _cell(value: Any) -> Any:
     match value:
         case ReferenceRecord():
-            return tuple(cell for _, cell in _cells(value))
+            return dict(_cells(value))
         case tuple() as values:
             return [_cell(each) for each in values]
         case time():

@@ -17,11 +17,11 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.codec import STRUCTURED, decode_record
-from schemas.reference import Unit
-from schemas.topics import UNITS
+from schemas.reference import Unit, read_policies
+from schemas.topics import POLICIES, UNITS
 from services.gateway.sources import create_source
 from services.local.broker import Broker, start_broker
-from services.topics import publish_units
+from services.topics import publish_records, publish_units
 from tests.integration.gateway_run import (
     EVENTS_URL,
     Running,
@@ -85,6 +85,18 @@ async def test_a_unit_is_known_the_moment_it_is_written(broker: Broker, tmp_path
         async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
             await producer.send_and_wait(gateway.settings.topics[UNITS], key=b"06999", value=None)
         await until(lambda: is_refused(gateway, accepted(id="e-2", data={"unit_id": "06999"})))
+
+
+async def test_a_policy_is_known_the_moment_it_is_written(broker: Broker, tmp_path: Path) -> None:
+    async with prepared(tmp_path, broker.bootstrap) as start:
+        gateway = await start()
+        event = accepted(data={"policy_id": "new-1"})
+        refused = await gateway.post(event)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "unknown_policy")
+        assert (await gateway.post(accepted(id="e-0", data={"policy_id": "vn-instant-1"}))).status_code == 202
+        record = read_policies()["vn-day-1"].model_copy(update={"id": "new-1"})
+        await publish_records(gateway.settings, POLICIES, [record])
+        assert (await gateway.post(event)).status_code == 202
 
 
 async def test_a_request_in_flight_is_finished_before_it_leaves(broker: Broker, tmp_path: Path) -> None:

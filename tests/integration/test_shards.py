@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 
 import msgspec
 import pytest
@@ -15,10 +16,10 @@ import pytest
 from schemas import topics
 from schemas.codec import Event, encode
 from schemas.events import Kind, Outcome
-from schemas.reference import Unit
+from schemas.reference import Unit, UnitRules, read_calendars, read_units
 from schemas.settings import Settings
 from schemas.state import Dossier
-from services.topics import ensure_topics, publish_units
+from services.topics import ensure_topics, publish_records, publish_units
 from streams import shard as shard_module
 from streams import shards as shards_module
 from streams.domain.dossier import micros
@@ -291,5 +292,53 @@ def test_a_unit_that_was_added_later_is_known_when_an_event_names_it(broker):
             await worker.take(slice_)
             await worker.revoke()
             assert (await stand.states(at_least=1))["d9"].unit_id == "new-unit"
+
+    asyncio.run(run())
+
+
+def test_a_calendar_that_is_amended_after_the_fact_moves_the_promise_of_who_waited_then(broker, monkeypatch):
+    monkeypatch.setattr(shards_module, "REFERENCE_S", 0.0)
+    closed = date(2021, 3, 3)
+    told = [
+        event(Kind.ACCEPTED, "2021-03-01 08:00", dossier="waited", due_at="2021-03-10 17:00"),
+        event(Kind.SUPPLEMENT_REQUESTED, "2021-03-02 08:00", dossier="waited"),
+        event(Kind.SUPPLEMENT_RECEIVED, "2021-03-04 08:00", dossier="waited"),
+        event(Kind.ACCEPTED, "2021-03-01 08:00", dossier="went-on", due_at="2021-03-10 17:00"),
+        event(Kind.ACCEPTED, "2021-02-22 08:00", dossier="before", due_at="2021-03-10 17:00"),
+        event(Kind.SUPPLEMENT_REQUESTED, "2021-03-02 08:00", dossier="before"),
+        event(Kind.SUPPLEMENT_RECEIVED, "2021-03-04 08:00", dossier="before"),
+    ]
+
+    async def run() -> None:
+        async with fresh(broker.bootstrap) as stand:
+            await stand.write(told)
+            worker = stand.worker()
+            await worker.take((await stand.slices(len(told)))[0])
+            await worker.tick()
+            before = await stand.states(at_least=3)
+            assert {id_: (state.calendar_id, state.due_at) for id_, state in before.items()} == {
+                "waited": ("vn-1", micros(at("2021-03-12 17:00"))),  # two working days later
+                "went-on": ("vn-1", micros(at("2021-03-10 17:00"))),
+                "before": ("vn-1", micros(at("2021-03-12 17:00"))),
+            }
+
+            calendar = read_calendars()["vn-1"]
+            days_off = (*calendar.days_off, closed)
+            amended = calendar.model_copy(update={"id": "vn-1-closed", "days_off": days_off})
+            (city,) = [unit for unit in read_units() if unit.id == "196"]
+            entry = UnitRules(valid_from=date(2021, 3, 1), policy_id="vn-day-1", calendar_id="vn-1-closed")
+            assert await publish_records(stand.settings, topics.CALENDARS, [amended]) == 1
+            assert await publish_units(stand.settings, [city.model_copy(update={"rules": (*city.rules, entry)})]) == 1
+
+            while (after := await stand.states(at_least=3))["waited"].calendar_id != "vn-1-closed":
+                await worker.tick()
+            assert {id_: (state.calendar_id, state.due_at) for id_, state in after.items()} == {
+                "waited": ("vn-1-closed", micros(at("2021-03-11 17:00"))),  # one of the two was closed
+                "went-on": ("vn-1-closed", micros(at("2021-03-10 17:00"))),
+                "before": ("vn-1", micros(at("2021-03-12 17:00"))),  # taken in before the rule
+            }
+            assert len({state.rules for state in (*before.values(), *after.values())}) == 2
+            assert {state.rules for state in after.values()}.isdisjoint({state.rules for state in before.values()})
+            assert await stand.committed() >= len(told)
 
     asyncio.run(run())

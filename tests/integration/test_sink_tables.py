@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from schemas.codec import encode
 from schemas.events import Kind
+from schemas.reference import read_records, read_units
 from schemas.state import Dossier, Flow, Status, Timeliness
 from schemas.tables import (
     CORE_DOSSIERS,
@@ -18,18 +20,22 @@ from schemas.tables import (
     DATABASES,
     MART_DOSSIERS,
     MART_UNIT_DAILY,
+    MART_UNIT_DAILY_NOW,
     RAW_EVENTS,
     TABLES,
     VIEWS,
 )
 from schemas.tallies import FLOW, STOCK, Tally
+from schemas.topics import REFERENCE
 from services.sink.batches import Batch
 from services.sink.checkpoint import Mark
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.event_rows import event_columns
 from services.sink.marks import Gap, count_repeats, event_marks, find_gaps, upsert_marks
 from services.sink.migrations import migrate, read_migrations
-from services.sink.upsert_rows import dossier_row, tally_row, unit_row, upsert_columns
+from services.sink.reference_rows import unit_row
+from services.sink.targets import TARGETS, Target
+from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
 from streams.domain.tally import standing
 from tests.factories import event
 from tests.unit.sink.make import FakeRecord
@@ -101,6 +107,7 @@ def test_every_counter_has_a_column(warehouse: Warehouse) -> None:
 
     assert {*STOCK, *FLOW} <= columns_of(CORE_TALLIES)
     assert {*FLOW} <= columns_of(MART_UNIT_DAILY)
+    assert {*FLOW} <= columns_of(MART_UNIT_DAILY_NOW)
 
 
 def test_a_chain_with_numbers_that_the_log_skipped_is_whole(warehouse: Warehouse) -> None:
@@ -189,6 +196,59 @@ def test_unit_daily_sums_partitions_and_carries_the_stock_on(warehouse: Warehous
         (UNITS["06808"], date(2021, 3, 1), 0, 7, 6, 1, 1, 0, 0, 0, 7),
         (UNITS["06808"], date(2021, 3, 3), 7, 0, 0, 3, 0, 1, 1, 5, 4),
     ]
+
+
+@pytest.mark.parametrize(
+    "target", [target for target in TARGETS if target.topic in REFERENCE], ids=lambda target: target.table
+)
+def test_reference_data_is_stored_field_by_field(warehouse: Warehouse, target: Target) -> None:
+    records = [
+        FakeRecord(at, key=each.id.encode(), value=each.model_dump_json().encode())
+        for at, each in enumerate(read_records(target.topic.name))
+    ]
+    rows = target.read(as_batch(records))
+    warehouse.insert(target.table, rows.columns, token=target.table)
+    columns = {row[0] for row in warehouse.query(f"DESCRIBE TABLE {target.table}")}
+    assert columns == {*rows.columns, "ingested_at"}
+    names = [name for name in rows.columns if name not in ("koffset", "is_deleted")]
+    found = warehouse.query(f"SELECT {', '.join(names)} FROM {target.table} FINAL ORDER BY koffset")
+    assert found == list(zip(*(rows.columns[name] for name in names), strict=True))
+
+
+def test_figures_under_the_units_of_today_have_the_same_totals(warehouse: Warehouse) -> None:
+    """Trưng Vương was split: what it did stays its own, under the province, beside the three wards."""
+    dice = random.Random(20250701)
+    then = ["196.TTHCC", *(unit.id for unit in read_units() if unit.level == "commune"), "not-in-units"]
+    shares = [
+        Tally(unit_id=unit, partition=dice.randrange(3), offset=1, as_of=0, day=day, counts=counts)
+        for unit in then
+        for day in ("2021-03-01", "2021-03-02", "2021-03-05")
+        for counts in [{name: dice.randrange(50) for name in FLOW}]
+        if dice.random() < 0.8 or unit == "06820"
+    ]
+    store_upserts(warehouse, CORE_TALLIES, tally_row, [(share.key, share) for share in shares])
+    store_upserts(warehouse, "core.units", unit_row, [(unit.id, unit.model_dump(mode="json")) for unit in read_units()])
+
+    sums = ", ".join(f"sum({name})" for name in ("received", "resolved", *FLOW, "closing - opening"))
+    by_day = f"SELECT day, {sums} FROM {{}} GROUP BY day ORDER BY day"
+    assert warehouse.query(by_day.format(MART_UNIT_DAILY_NOW)) == warehouse.query(by_day.format(MART_UNIT_DAILY))
+
+    now = warehouse.query(
+        "SELECT unit_id, any(unit_name_vi), any(parent_id), any(is_split), arraySort(groupUniqArrayArray(then_ids))"
+        f" FROM {MART_UNIT_DAILY_NOW} GROUP BY unit_id ORDER BY unit_id"
+    )
+    assert now == [
+        ("06820", "Phường Trưng Vương", "22", 1, ["06820", "196.DIENCONG"]),
+        ("196.TTHCC", "Trung tâm Hành chính công thành phố", "22", 0, ["196.TTHCC"]),
+        ("22.UONGBI", "Phường Uông Bí", "22", 0, ["06811", "06817", "06826", "22.UONGBI"]),
+        ("22.VANGDANH", "Phường Vàng Danh", "22", 0, ["06808", "06814", "06823", "22.VANGDANH"]),
+        ("22.YENTU", "Phường Yên Tử", "22", 0, ["06829", "06832", "06835", "22.YENTU"]),
+        ("not-in-units", "not-in-units", "", 0, ["not-in-units"]),
+    ]
+    # The stock runs on from day to day of the joined unit.
+    rows = warehouse.query(f"SELECT unit_id, opening, closing FROM {MART_UNIT_DAILY_NOW} ORDER BY unit_id, day")
+    for (unit, _, closing), (next_unit, opening, _) in pairwise(rows):
+        assert unit != next_unit or opening == closing
 
 
 def test_mart_dossiers_places_every_dossier_where_the_core_does(warehouse: Warehouse) -> None:

@@ -154,6 +154,14 @@ async def test_a_unit_that_is_written_before_its_event_is_known(door: Gateway) -
     assert door.units.reads == 1  # one look covers the whole body: it was here when the look began
 
 
+async def test_a_policy_that_is_written_before_its_event_is_known(door: Gateway) -> None:
+    door.policies.coming = {"new-1"}
+    body = b"\n".join(line(id=f"e-{n}", data={"policy_id": id_}) for n, id_ in enumerate(["new-1", "new-2"]))
+    answer = await door.post(body, media=LINES)
+    assert [item.get("reason") for item in answer.json()["items"]] == [None, "unknown_policy"]
+    assert door.policies.reads == 1
+
+
 async def test_units_that_cannot_be_read_are_503_and_nothing_is_stored(door: Gateway) -> None:
     door.units.down = True
     answer = await door.post(b"\n".join([line(), line(id="e-2", data={"unit_id": "06999"})]), media=LINES)

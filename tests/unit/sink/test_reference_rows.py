@@ -59,7 +59,7 @@ def test_a_unit() -> None:
         "valid_from": None,
         "valid_to": date(2025, 6, 30),
         "successor_ids": ["A", "B"],
-        "rules": [(date(2021, 1, 1), "vn-day-1", "")],
+        "rules": [{"valid_from": date(2021, 1, 1), "policy_id": "vn-day-1", "calendar_id": ""}],
         "synthetic": False,
     }
 
