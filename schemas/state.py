@@ -117,7 +117,7 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class DueChange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """From `at` on the promise was `due_at`, closing at `closes_at`. An apology's `due_at` does not close anything.
 
-    A second request for papers may forfeit the promise (`SecondSupplement.OVERDUE`): it then closes before that request.
+    A second request for papers may forfeit the promise (`SecondSupplement.OVERDUE`): it then closes before that one.
     """
 
     at: int
