@@ -42,13 +42,14 @@ async def run(settings: Settings) -> None:
     units = Followed(settings, UNITS)
     policies = Followed(settings, POLICIES, given=read_policies(settings.policies_file))  # these hold in any case
     sources = Sources(settings.sources_path)
-    window = Window(settings.repeat_window)
+    window: Window[int] = Window(settings.repeat_window)
     app = create_app(
         intake=Intake(log=log, units=units, policies=policies, window=window),
         sources=sources,
         checks={"broker": log.check, "units": units.check, "policies": policies.check, "sources": sources.check},
         metrics=Metrics(window=window),
         body_bytes_max=settings.body_bytes_max,
+        now=settings.now,
     )
     async with AsyncExitStack() as opened:
         for piece in (log, units, policies):

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from services.gateway.sources import EVERY_UNIT, Sources, create_source
 SOURCE: Final = "urn:hoso:test"
 UNIT: Final = "06808"
 OTHER_UNIT: Final = "06811"
+NOW: Final = datetime(2021, 6, 1, 3, 0, tzinfo=UTC)  # 10:00 in the office
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 LINES: Final = "application/x-ndjson"
@@ -99,6 +101,7 @@ async def gateway(
         checks={"units": _well, "sources": sources.check},
         metrics=Metrics(),
         body_bytes_max=body_bytes_max,
+        now=lambda: NOW,
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {key}"}
