@@ -1,7 +1,6 @@
 """The gateway's HTTP face: `POST /v1/events`, the national portal's payloads, health, metrics, its own description."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final, cast
 
@@ -36,11 +35,11 @@ JSON: Final = "application/json"
 def create_app(
     *,
     intake: Intake,
+    portal: Portal,
     sources: Sources,
     checks: Mapping[str, Check],
     metrics: Metrics,
     body_bytes_max: int,
-    now: Callable[[], datetime],
 ) -> FastAPI:
     """The application around its pieces; it starts and stops none of them."""
     app = FastAPI(
@@ -94,8 +93,6 @@ def create_app(
                 raise unavailable(str(error)) from error
         metrics.count(items)
         return _single(items[0]) if form.is_single else _several(items)
-
-    portal = Portal(intake=intake, now=now)
 
     async def take_payloads(service: str, request: Request) -> Response:
         sender = _sender(request, sources)
@@ -151,7 +148,7 @@ def openapi_document() -> dict[str, Any]:
     """The OpenAPI document, from the routes alone: no piece is asked."""
     nobody = cast("Any", None)
     return create_app(
-        intake=nobody, sources=nobody, checks={}, metrics=Metrics(), body_bytes_max=0, now=nobody
+        intake=nobody, portal=nobody, sources=nobody, checks={}, metrics=Metrics(), body_bytes_max=0
     ).openapi()
 
 

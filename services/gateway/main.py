@@ -14,6 +14,7 @@ from services.gateway.app import create_app
 from services.gateway.intake import Intake
 from services.gateway.log import KafkaLog
 from services.gateway.metrics import Metrics
+from services.gateway.portal import Portal
 from services.gateway.reference import Followed
 from services.gateway.repeats import Window
 from services.gateway.sources import Sources
@@ -43,13 +44,14 @@ async def run(settings: Settings) -> None:
     policies = Followed(settings, POLICIES, given=read_policies(settings.policies_file))  # these hold in any case
     sources = Sources(settings.sources_path)
     window: Window[int] = Window(settings.repeat_window)
+    intake = Intake(log=log, units=units, policies=policies, window=window)
     app = create_app(
-        intake=Intake(log=log, units=units, policies=policies, window=window),
+        intake=intake,
+        portal=Portal(intake=intake, now=settings.now),
         sources=sources,
         checks={"broker": log.check, "units": units.check, "policies": policies.check, "sources": sources.check},
         metrics=Metrics(window=window),
         body_bytes_max=settings.body_bytes_max,
-        now=settings.now,
     )
     async with AsyncExitStack() as opened:
         for piece in (log, units, policies):

@@ -102,10 +102,10 @@ class Portal:
     Best effort, like the window: what is forgotten is told as if it were new, and the fold absorbs the repeat.
     """
 
-    def __init__(self, *, intake: Intake, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, intake: Intake, now: Callable[[], datetime], dossiers_max: int = DOSSIERS_MAX) -> None:
         self._intake = intake
         self._now = now
-        self._dossiers: Window[Known] = Window(DOSSIERS_MAX)
+        self._dossiers: Window[Known] = Window(dossiers_max)
 
     async def take(self, service: str, body: Body, sender: Sender) -> list[PayloadItem]:
         """Tell and store every payload, and return an item for each; `Unavailable` as from `Intake.take`."""
