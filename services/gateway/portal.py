@@ -66,7 +66,7 @@ class PortalAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     items: list[PayloadItem]
 
 
-class Known(NamedTuple):
+class Remembered(NamedTuple):
     """What is remembered of a dossier: the promise last stated, and the latest thing that was told of it."""
 
     unit_id: str
@@ -82,7 +82,7 @@ class _Call:
     sender: Sender
     letter: Letter
     seen_at: datetime
-    known: dict[int, Known]
+    known: dict[int, Remembered]
 
     @property
     def source(self) -> str:
@@ -105,7 +105,7 @@ class Portal:
     def __init__(self, *, intake: Intake, now: Callable[[], datetime], dossiers_max: int = DOSSIERS_MAX) -> None:
         self._intake = intake
         self._now = now
-        self._dossiers: Window[Known] = Window(dossiers_max)
+        self._dossiers: Window[Remembered] = Window(dossiers_max)
 
     async def take(self, service: str, body: Body, sender: Sender) -> list[PayloadItem]:
         """Tell and store every payload, and return an item for each; `Unavailable` as from `Intake.take`."""
@@ -150,7 +150,7 @@ class Portal:
         self._remember(call, told, known)
         return told
 
-    def _has_moved(self, told: Told, known: Known | None, *, is_updating: bool) -> bool:
+    def _has_moved(self, told: Told, known: Remembered | None, *, is_updating: bool) -> bool:
         """Whether the promise that a snapshot states is neither the one last stated nor news of its own events."""
         opening = told.opening
         if opening is None or opening.data.kind is not Kind.ACCEPTED:
@@ -186,17 +186,17 @@ class Portal:
         self._remember(call, told, known)
         return told
 
-    def _known(self, call: _Call, dossier_id: str) -> Known | None:
+    def _known(self, call: _Call, dossier_id: str) -> Remembered | None:
         key = self._key(call, dossier_id)
         return call.known.get(key) or self._dossiers.get(key)
 
-    def _remember(self, call: _Call, told: Told, known: Known | None) -> None:
+    def _remember(self, call: _Call, told: Told, known: Remembered | None) -> None:
         kind, at = (known.kind, known.at) if known else (None, None)
         for event in told.events:
             if event.data.kind is not Kind.DUE_CHANGED and (at is None or event.time >= at):
                 kind, at = event.data.kind, event.time
         due_at = told.due_at or (known.due_at if known else None)
-        call.known[self._key(call, told.dossier_id)] = Known(told.unit_id, due_at, kind, at)
+        call.known[self._key(call, told.dossier_id)] = Remembered(told.unit_id, due_at, kind, at)
 
     @staticmethod
     def _key(call: _Call, dossier_id: str) -> int:
