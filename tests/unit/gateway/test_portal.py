@@ -253,6 +253,15 @@ async def test_without_an_acknowledgement_it_says_so_and_may_be_sent_again(door:
     assert await told(door, SYNC, [dossier(isUpdating=False)]) == ["accepted accepted"]
 
 
+async def test_a_moved_promise_that_was_not_acknowledged_is_said_again(door: Gateway) -> None:
+    await told(door, SYNC, dossier())
+    moved = dossier(NgayHenTra="20210315170000")
+    door.log.silent_for.add(DOSSIER.encode())
+    assert (await post(door, SYNC, moved)).status_code == 503
+    door.log.silent_for.clear()
+    assert await told(door, SYNC, moved) == ["accepted duplicate", "due_changed accepted"]
+
+
 async def test_the_door_is_that_of_events(door: Gateway) -> None:
     assert (await post(door, SYNC, dossier(), authorization="Bearer no")).status_code == 401
     assert (await post(door, SYNC, dossier(), **{"content-type": "text/plain"})).status_code == 415
