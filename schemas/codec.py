@@ -239,7 +239,7 @@ def explain(value: bytes) -> list[Flaw]:
         model.model_validate_json(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-        return [_flaw(detail["type"], detail["loc"], detail["msg"]) for detail in details]
+        return [field_flaw(detail["type"], detail["loc"], detail["msg"]) for detail in details]
     return [Flaw("", Reason.INVALID_VALUE, "expected an event that both decoders accept")]
 
 
@@ -247,8 +247,12 @@ _REASONS: Final[Mapping[str, Reason]] = {"extra_forbidden": Reason.UNKNOWN_FIELD
 _FIELD_NAME_LENGTH_MAX: Final = 40
 
 
-def _flaw(code: str, location: tuple[int | str, ...], message: str) -> Flaw:
-    parts = [str(part) for part in location]
+def field_flaw(code: str, location: tuple[int | str, ...], message: str) -> Flaw:
+    """A flaw from pydantic's words on it: its code, its place and a message that holds no value."""
     # A field's own name is the sender's text: only what looks like a name is repeated.
-    shown = [part if part.isidentifier() and len(part) <= _FIELD_NAME_LENGTH_MAX else "*" for part in parts]
-    return Flaw("/" + "/".join(shown), _REASONS.get(code, Reason.INVALID_VALUE), message.removeprefix("Value error, "))
+    shown = [
+        str(part) if isinstance(part, int) or (part.isidentifier() and len(part) <= _FIELD_NAME_LENGTH_MAX) else "*"
+        for part in location
+    ]
+    pointer = "".join(f"/{part}" for part in shown)
+    return Flaw(pointer, _REASONS.get(code, Reason.INVALID_VALUE), message.removeprefix("Value error, "))

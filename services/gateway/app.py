@@ -1,4 +1,4 @@
-"""The gateway's HTTP face: `POST /v1/events`, health, metrics, and its own description."""
+"""The gateway's HTTP face: `POST /v1/events`, the national portal's payloads, health, metrics, its own description."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -9,21 +9,37 @@ from fastapi import FastAPI, Request, Response
 
 from schemas.errors import ContractError, Unavailable
 from services.gateway.answers import Item, errors_of, refused, summary
-from services.gateway.bodies import BodyReader, events_of, form_of
+from services.gateway.bodies import BodyReader, check_json, events_of, form_of
 from services.gateway.intake import Intake
 from services.gateway.metrics import Metrics, Telemetry
-from services.gateway.openapi import OPERATION, RESPONSES, describe
+from services.gateway.openapi import (
+    OPERATION,
+    PORTAL_RESPONSES,
+    PROGRESS_OPERATION,
+    RESPONSES,
+    SYNC_OPERATION,
+    describe,
+)
+from services.gateway.portal import PayloadItem, Portal, portal_answer
 from services.gateway.problems import KINDS, UNAUTHORIZED, refusal, unavailable
 from services.gateway.sources import Sender, Sources
 from services.http import Check, add_health
+from services.portal.payloads import PROGRESS, SYNC, divide
 from services.problems import Problem, add_problems
 
 EVENTS_PATH: Final = "/v1/events"
+PORTAL_PATH: Final = "/v1/portal/"
 JSON: Final = "application/json"
 
 
 def create_app(
-    *, intake: Intake, sources: Sources, checks: Mapping[str, Check], metrics: Metrics, body_bytes_max: int
+    *,
+    intake: Intake,
+    portal: Portal,
+    sources: Sources,
+    checks: Mapping[str, Check],
+    metrics: Metrics,
+    body_bytes_max: int,
 ) -> FastAPI:
     """The application around its pieces; it starts and stops none of them."""
     app = FastAPI(
@@ -78,13 +94,62 @@ def create_app(
         metrics.count(items)
         return _single(items[0]) if form.is_single else _several(items)
 
+    async def take_payloads(service: str, request: Request) -> Response:
+        sender = _sender(request, sources)
+        check_json(request)
+        async with bodies.read(request) as raw:
+            try:
+                body = divide(raw, dict(request.query_params))
+            except ContractError as error:
+                metrics.count([refused(error.flaws)])
+                raise refusal(errors_of(error.flaws)) from None
+            try:
+                items = await portal.take(service, body, sender)
+            except Unavailable as error:
+                raise unavailable(str(error)) from error
+        metrics.count_payloads(service, items)
+        return _payloads(items, is_single=body.is_single)
+
+    @app.post(
+        PORTAL_PATH + SYNC,
+        operation_id="post_portal_sync",
+        tags=["integrator"],
+        summary="Send dossiers as the national portal takes them",
+        responses=PORTAL_RESPONSES,
+        openapi_extra=SYNC_OPERATION,
+        response_class=Response,
+    )
+    async def post_sync(request: Request) -> Response:
+        """Take snapshots of dossiers; personal fields are dropped before anything is stored (docs/portal.md).
+
+        A payload tells several events; each is answered, in order, with counts of payloads. 202: nothing was refused.
+        207: some payload or event was. 503: the log did not acknowledge everything; send the same again after
+        `Retry-After` seconds. The body, or a single payload, that cannot be read: a problem, and nothing was taken.
+        """
+        return await take_payloads(SYNC, request)
+
+    @app.post(
+        PORTAL_PATH + PROGRESS,
+        operation_id="post_portal_progress",
+        tags=["integrator"],
+        summary="Send steps of the work as the national portal takes them",
+        responses=PORTAL_RESPONSES,
+        openapi_extra=PROGRESS_OPERATION,
+        response_class=Response,
+    )
+    async def post_progress(request: Request) -> Response:
+        """Take steps of the work on dossiers; answered like `DongBoHoSoMC`."""
+        return await take_payloads(PROGRESS, request)
+
     return app
 
 
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI document, from the routes alone: no piece is asked."""
     nobody = cast("Any", None)
-    return create_app(intake=nobody, sources=nobody, checks={}, metrics=Metrics(), body_bytes_max=0).openapi()
+    return create_app(
+        intake=nobody, portal=nobody, sources=nobody, checks={}, metrics=Metrics(), body_bytes_max=0
+    ).openapi()
 
 
 def _sender(request: Request, sources: Sources) -> Sender:
@@ -113,4 +178,16 @@ def _several(items: list[Item]) -> Response:
             f"the log did not acknowledge {answer.failed} of {answer.total} events in time",
             **msgspec.structs.asdict(answer),
         )
+    return Response(msgspec.json.encode(answer), 207 if answer.refused else 202, media_type=JSON)
+
+
+def _payloads(items: list[PayloadItem], *, is_single: bool) -> Response:
+    answer = portal_answer(items)
+    if answer.failed:
+        raise unavailable(
+            f"the log did not acknowledge {answer.failed} of {answer.total} payloads in time",
+            **msgspec.structs.asdict(answer),
+        )
+    if is_single and items[0].status == "refused" and all(event.status == "refused" for event in items[0].events):
+        raise refusal(items[0].errors)
     return Response(msgspec.json.encode(answer), 207 if answer.refused else 202, media_type=JSON)

@@ -67,6 +67,13 @@ def form_of(request: Request) -> Form:
     return form
 
 
+def check_json(request: Request) -> None:
+    """Refuse a body that does not say that it is JSON."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise Problem(WRONG_MEDIA, "expected application/json")
+
+
 class BodyReader:
     """Reads bodies within the limits."""
 

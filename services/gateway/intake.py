@@ -12,7 +12,7 @@ from schemas.codec import Event, decode
 from schemas.errors import ContractError, Flaw, Reason
 from services.gateway.answers import DUPLICATE, FAILED, Item, accepted, refused
 from services.gateway.log import EventLog, Record
-from services.gateway.repeats import Window, fingerprint
+from services.gateway.repeats import Window, fingerprint, identity_of
 from services.gateway.sources import Sender
 
 EVENTS_PER_TURN: Final = 500  # ~4 ms of judging before other requests have a turn
@@ -38,11 +38,21 @@ class Known(Protocol):
 class Intake:
     """Takes events from a known sender to the log."""
 
-    def __init__(self, *, log: EventLog, units: Known, policies: Known, window: Window) -> None:
+    def __init__(self, *, log: EventLog, units: Known, policies: Known, window: Window[int]) -> None:
         self._log = log
         self._units = units
         self._policies = policies
         self._window = window
+
+    def remembers(self, event: Event) -> bool | None:
+        """Whether the log has this very event; False: another one under its id; None: no memory of the id."""
+        identity, content = fingerprint(event)
+        found = self._window.get(identity)
+        return None if found is None else found == content
+
+    def remembers_id(self, source: str, event_id: str, dossier_id: str) -> bool:
+        """Whether the log has an event of this identity, as far as is remembered."""
+        return self._window.get(identity_of(source, event_id, dossier_id)) is not None
 
     async def take(self, values: Sequence[bytes], sender: Sender) -> list[Item]:
         """Judge every event, store the good ones, and return an item for each.

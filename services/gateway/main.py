@@ -14,6 +14,7 @@ from services.gateway.app import create_app
 from services.gateway.intake import Intake
 from services.gateway.log import KafkaLog
 from services.gateway.metrics import Metrics
+from services.gateway.portal import Portal
 from services.gateway.reference import Followed
 from services.gateway.repeats import Window
 from services.gateway.sources import Sources
@@ -42,9 +43,11 @@ async def run(settings: Settings) -> None:
     units = Followed(settings, UNITS)
     policies = Followed(settings, POLICIES, given=read_policies(settings.policies_file))  # these hold in any case
     sources = Sources(settings.sources_path)
-    window = Window(settings.repeat_window)
+    window: Window[int] = Window(settings.repeat_window)
+    intake = Intake(log=log, units=units, policies=policies, window=window)
     app = create_app(
-        intake=Intake(log=log, units=units, policies=policies, window=window),
+        intake=intake,
+        portal=Portal(intake=intake, now=settings.now),
         sources=sources,
         checks={"broker": log.check, "units": units.check, "policies": policies.check, "sources": sources.check},
         metrics=Metrics(window=window),

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.errors import Reason
 from services.gateway.answers import Item
+from services.gateway.portal import NOTED, PayloadItem
+from services.portal.payloads import PROGRESS, SYNC
+from services.portal.told import Note
 from services.problems import INTERNAL, Problem
 
 NO_ROUTE: Final = "none"
@@ -30,6 +33,18 @@ class Metrics:
             "hoso_gateway_events_total",
             "Events by answer: accepted, duplicate, refused (with reason), failed (not acknowledged in time).",
             ("result", "reason"),
+            registry=self.registry,
+        )
+        self._payloads = Counter(
+            "hoso_gateway_portal_payloads_total",
+            "Payloads of the national portal by service and answer: that of their events, or noted (nothing told).",
+            ("service", "result"),
+            registry=self.registry,
+        )
+        self._notes = Counter(
+            "hoso_gateway_portal_notes_total",
+            "Notes on payloads of the national portal that were taken (docs/portal.md).",
+            ("service", "note"),
             registry=self.registry,
         )
         self.duration = Histogram(
@@ -48,11 +63,24 @@ class Metrics:
             self._events.labels(result, "")
         for reason in Reason:
             self._events.labels("refused", reason)
+        for service in (SYNC, PROGRESS):
+            for result in ("accepted", "duplicate", NOTED, "refused", "failed"):
+                self._payloads.labels(service, result)
+            for note in Note:
+                self._notes.labels(service, note)
 
     def count(self, items: Sequence[Item]) -> None:
         """Add one request's answers."""
         for (status, reason), number in Tally((item.status, item.reason) for item in items).items():
             self._events.labels(status, reason or "").inc(number)
+
+    def count_payloads(self, service: str, items: Sequence[PayloadItem]) -> None:
+        """Add one request's payloads, and their events."""
+        self.count([event for item in items for event in item.events])
+        for status, number in Tally(item.status for item in items).items():
+            self._payloads.labels(service, status).inc(number)
+        for note, number in Tally(note for item in items for note in item.notes).items():
+            self._notes.labels(service, note).inc(number)
 
 
 class Telemetry:

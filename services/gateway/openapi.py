@@ -9,7 +9,9 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.events import EVENT_MODEL_OF_TYPE
 from services.gateway.answers import Answer, Item
+from services.gateway.portal import PortalAnswer
 from services.gateway.problems import KINDS
+from services.portal.payloads import AGENCY, IS_UPDATING, Snapshot, Step
 
 _SCHEMA: Final = "#/components/schemas/"
 _PROBLEM: Final = "application/problem+json"
@@ -60,6 +62,48 @@ OPERATION: Final[dict[str, Any]] = {
 }
 
 
+def _portal_operation(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    payload = {"$ref": f"{_SCHEMA}{schema}"}
+    envelope = {
+        "type": "object",
+        "description": "The portal's own envelope. What else it holds (session, service) is not looked at.",
+        "required": ["data"],
+        "properties": {
+            "data": {"oneOf": [payload, {"type": "array", "items": payload}]},
+            IS_UPDATING: {"type": ["boolean", "string", "integer"]},
+            "madonvi": {"type": "string"},
+            AGENCY: {"type": "string"},
+        },
+    }
+    choices = [payload, {"type": "array", "items": payload}, envelope]
+    query = [
+        {"name": AGENCY, "in": "query", "schema": {"type": "string"}, "description": "The agency of all payloads."},
+        {"name": IS_UPDATING, "in": "query", "schema": {"type": "string"}, "description": "True: they are known."},
+    ]
+    return {
+        **OPERATION,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"anyOf": choices}, "example": [example]}},
+        },
+        "parameters": [_ENCODING, *query],
+    }
+
+
+EXAMPLE_SYNC: Final = {
+    "MaHoSo": "000.00.20.H49-210301-9201",
+    "MaTTHC": "1.001612",
+    "DonViXuLy": "196.TTHCC",
+    "KenhThucHien": "1",
+    "NgayTiepNhan": "20210301083000",
+    "NgayHenTra": "20210308170000",
+    "TrangThaiHoSo": "2",
+}
+EXAMPLE_STEP: Final = {"MaHoSo": "000.00.20.H49-210301-9201", "ThoiDiemXuLy": "20210302090000", "TrangThai": "4"}
+SYNC_OPERATION: Final = _portal_operation("Snapshot", EXAMPLE_SYNC)
+PROGRESS_OPERATION: Final = _portal_operation("Step", EXAMPLE_STEP)
+
+
 def _answered(description: str, *schemas: str) -> dict[str, Any]:
     choices = [{"$ref": f"{_SCHEMA}{name}"} for name in schemas]
     schema = choices[0] if len(choices) == 1 else {"oneOf": choices}
@@ -88,6 +132,11 @@ def _responses() -> dict[int | str, dict[str, Any]]:
 
 
 RESPONSES: Final = _responses()
+PORTAL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: answer for status, answer in RESPONSES.items() if status not in (200, 202, 207)},
+    202: _answered("Nothing was refused; every event of the payloads is in the log.", "PortalAnswer"),
+    207: _answered("Some payloads or events were refused; `items` says which and why.", "PortalAnswer"),
+}
 
 
 def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
@@ -108,9 +157,9 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 
 def _components() -> dict[str, Any]:
-    models = [(model, "validation") for model in EVENT_MODEL_OF_TYPE.values()]
+    models = [(model, "validation") for model in (*EVENT_MODEL_OF_TYPE.values(), Snapshot, Step)]
     _, events = models_json_schema(models, ref_template=_SCHEMA + "{model}")  # type: ignore[arg-type]
-    _, answers = msgspec.json.schema_components([Answer, Item], ref_template=_SCHEMA + "{name}")
+    _, answers = msgspec.json.schema_components([Answer, Item, PortalAnswer], ref_template=_SCHEMA + "{name}")
     mapping = {kind: f"{_SCHEMA}{model.__name__}" for kind, model in EVENT_MODEL_OF_TYPE.items()}
     return {
         **events["$defs"],

@@ -1,6 +1,7 @@
 """Who may write: one API key per source, and the units that the source may speak for.
 
-The file is a JSON list of {"source", "key_sha256", "units"}; `units` is ["*"] or unit ids. Only the key's SHA-256 is
+The file is a JSON list of {"source", "key_sha256", "units"}, and `portal` where a source's payloads of the national
+portal need explaining (docs/portal.md); `units` is ["*"] or unit ids. Only the key's SHA-256 is
 kept: keys are 256 random bits, so a slow hash would add nothing, and a stolen file opens no door. A source may stand
 in the list twice while its key is being changed.
 """
@@ -20,11 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from schemas.errors import SettingsError
 from schemas.ids import SourceUri, UnitId
+from services.portal.source import PortalSource
 
 log = structlog.get_logger()
 
 EVERY_UNIT: Final = "*"
 KEY_BYTES: Final = 32
+PLAIN: Final = PortalSource()
 
 
 class SourceRecord(BaseModel):
@@ -35,6 +38,7 @@ class SourceRecord(BaseModel):
     source: SourceUri
     key_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$(?!\n)")]
     units: Annotated[list[UnitId | Literal["*"]], Field(min_length=1)]
+    portal: PortalSource | None = Field(None, description="How its payloads of the national portal are read.")
 
 
 _FILE: Final = TypeAdapter(list[SourceRecord])
@@ -46,6 +50,7 @@ class Sender:
 
     source: str
     units: frozenset[str] | None
+    portal: PortalSource = PLAIN
 
     def owns(self, source: str) -> bool:
         """Its own name, or one below it: urn:hoso:demo owns urn:hoso:demo/desk-3."""
@@ -71,8 +76,11 @@ def create_source(path: Path, source: str, units: Iterable[str]) -> str:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # two commands at once must not undo each other
-        others = [other for other in read_sources(path) if other.source != source] if path.exists() else []
-        _replace(path, _FILE.dump_json([*others, record], indent=2) + b"\n")
+        present = read_sources(path) if path.exists() else []
+        others = [other for other in present if other.source != source]
+        portal = next((other.portal for other in present if other.source == source), None)
+        records = [*others, record.model_copy(update={"portal": portal})]
+        _replace(path, _FILE.dump_json(records, indent=2, exclude_none=True) + b"\n")
     finally:
         os.close(folder)
     return key
@@ -131,7 +139,11 @@ class Sources:
             return
         self._trouble = ""
         self._senders = {
-            record.key_sha256: Sender(record.source, None if EVERY_UNIT in record.units else frozenset(record.units))
+            record.key_sha256: Sender(
+                source=record.source,
+                units=None if EVERY_UNIT in record.units else frozenset(record.units),
+                portal=record.portal or PLAIN,
+            )
             for record in records
         }
 

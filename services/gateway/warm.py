@@ -20,7 +20,7 @@ RECORDS_PER_TURN: Final = 500
 POLL_MS: Final = 500
 
 
-async def warm(window: Window, *, bootstrap: str, topic: str, events_max: int) -> None:
+async def warm(window: Window[int], *, bootstrap: str, topic: str, events_max: int) -> None:
     """Remember the last events of every partition, `events_max` and EVENTS_MAX in all.
 
     Best effort: when the log cannot be read, repeats of earlier events are accepted again, which the fold absorbs.
@@ -42,7 +42,7 @@ async def warm(window: Window, *, bootstrap: str, topic: str, events_max: int) -
         log.info("window_warmed", events=count)
 
 
-async def _read_tail(consumer: Any, window: Window, *, events_max: int) -> int:
+async def _read_tail(consumer: Any, window: Window[int], *, events_max: int) -> int:
     tails = sorted(consumer.assignment())
     begins, ends = await consumer.beginning_offsets(tails), await consumer.end_offsets(tails)
     for tail in tails:

@@ -107,4 +107,4 @@ def test_a_deployments_prefix_stands_before_every_name():
 
 
 def test_the_samples_folder_holds_nothing_else():
-    assert {path.suffix for path in Path(publish.SAMPLES).iterdir()} == {".json"}
+    assert {path.suffix for path in Path(publish.SAMPLES).rglob("*.*")} == {".json"}

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from services.gateway.app import EVENTS_PATH, create_app
 from services.gateway.intake import Intake
 from services.gateway.log import Address, Record
 from services.gateway.metrics import Metrics
+from services.gateway.portal import Portal
 from services.gateway.repeats import Window
 from services.gateway.sources import EVERY_UNIT, Sources, create_source
 
@@ -70,6 +72,13 @@ class FakeIds:
 
 
 @dataclass
+class Clock:
+    """The office's clock, held still."""
+
+    now: datetime = datetime(2021, 6, 1, 3, 0, tzinfo=UTC)  # 10:00 in the office
+
+
+@dataclass
 class Gateway:
     """The application, its pieces, and a client that knows the key."""
 
@@ -79,6 +88,7 @@ class Gateway:
     units: FakeIds
     policies: FakeIds
     sources_path: Path
+    clock: Clock
 
     async def post(self, body: bytes | str | dict[str, Any], media: str = STRUCTURED, **headers: Any) -> httpx.Response:
         content = json.dumps(body) if isinstance(body, dict) else body
@@ -88,13 +98,21 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, *, key_units: Iterable[str] = (EVERY_UNIT,), body_bytes_max: int = 1 << 20, repeat_window: int = 1000
+    folder: Path,
+    *,
+    key_units: Iterable[str] = (EVERY_UNIT,),
+    body_bytes_max: int = 1 << 20,
+    repeat_window: int = 1000,
+    dossiers_max: int = 1000,
 ) -> AsyncIterator[Gateway]:
     path = folder / "sources.json"
     key = create_source(path, SOURCE, key_units)
     log, units, policies, sources = FakeLog(), FakeIds({UNIT, OTHER_UNIT}), FakeIds({"vn-day-1"}), Sources(path)
+    intake = Intake(log=log, units=units, policies=policies, window=Window(repeat_window))
+    clock = Clock()
     app = create_app(
-        intake=Intake(log=log, units=units, policies=policies, window=Window(repeat_window)),
+        intake=intake,
+        portal=Portal(intake=intake, now=lambda: clock.now, dossiers_max=dossiers_max),
         sources=sources,
         checks={"units": _well, "sources": sources.check},
         metrics=Metrics(),
@@ -103,7 +121,7 @@ async def gateway(
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
-        yield Gateway(app, client, log, units, policies, path)
+        yield Gateway(app, client, log, units, policies, path, clock)
 
 
 def accepted(**changes: Any) -> dict[str, Any]:
