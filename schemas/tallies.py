@@ -57,8 +57,8 @@ class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
     A tally with a `subset` counts a part of the unit's dossiers, which its other tallies count too: those of one
     procedure (`procedure=CODE`; the flow of a calendar year, `day` is its first), those that are `linked` to a root
-    elsewhere, which sums over levels leave out (ADR 0012), or both (`procedure=CODE,linked`). Those of procedures follow
-    the others within a tick.
+    elsewhere, which sums over levels leave out (ADR 0012), or both (`procedure=CODE,linked`). Those of procedures
+    follow the others within a tick.
 
     Key: `{unit_id}/{partition}`, then `/{day}` (empty for stock) and `/{subset}` where there are any.
     """
