@@ -40,7 +40,7 @@ FROM
     FROM core.dossiers FINAL
     WHERE notEmpty(extractGroups(dossier_id, '^(\\d{3}\\.\\d{2}\\.\\d{2}\\.[A-Z]\\d{2}|[A-Z]\\d{2}(?:\\.[0-9A-Z]{1,3}){0,8})-(\\d{6}|\\d{8})-(\\d{4,7})$'))
 )
-COMMENT 'Mã hồ sơ theo mẫu Thông tư 01/2018, tách thành phần / Dossier codes of the form of Thông tư 01/2018, in their parts';
+COMMENT 'Mã hồ sơ đúng mẫu, tách thành phần / Dossier codes of the usual form, in their parts';
 
 CREATE OR REPLACE VIEW mart.sequence_gaps
 (

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from schemas.codec import Event, encode
 from schemas.events import DueCause, Kind, Outcome
@@ -18,8 +20,9 @@ from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.event_rows import event_columns
 from services.sink.migrations import migrate, read_migrations
 from services.sink.upsert_rows import dossier_row, upsert_columns
+from services.sink.watch import WATCHES, Watcher
 from streams.domain.dossier import entry_of, fold
-from tests.factories import OTHER_UNIT, SOURCE, UNIT, event, rules
+from tests.factories import OFFICE, OTHER_UNIT, SOURCE, UNIT, event, rules
 from tests.unit.sink.make import FakeRecord
 
 RULES = rules()
@@ -199,3 +202,27 @@ def test_what_was_taken_back_is_no_fault(warehouse: Warehouse) -> None:
     taken_back = event(Kind.RETRACTED, "2021-03-02 08:00", retracts_source=SOURCE, retracts_id="wrong")
     load(warehouse, [accepted(), wrong, taken_back])
     assert orders(warehouse) == []
+
+
+def test_every_watch_is_answered_and_a_fault_of_today_is_a_metric(warehouse: Warehouse) -> None:
+    now = datetime.now(OFFICE)
+    code = f"000.00.20.H49-{now:%y%m%d}-0003"
+    late = event(Kind.FINISHED, now - timedelta(days=3), dossier="D1", outcome=Outcome.GRANTED)
+    load(
+        warehouse,
+        [
+            event(Kind.ACCEPTED, now, dossier=code),
+            event(Kind.ACCEPTED, now - timedelta(days=2), dossier="D1"),
+            (late, timedelta(days=3)),
+        ],
+    )
+    registry = CollectorRegistry()
+    kept = SimpleNamespace(query=warehouse.query, close=lambda: None)
+    Watcher(lambda: kept, registry=registry).ask()  # type: ignore[arg-type, return-value]
+    assert registry.get_sample_value("hoso_back_dated_facts", {"unit": UNIT, "source": SOURCE}) == 1
+    assert registry.get_sample_value("hoso_back_dated_hours_max", {"unit": UNIT, "source": SOURCE}) == 72
+    assert registry.get_sample_value("hoso_missing_numbers", {"agency": "000.00.20.H49"}) == 2
+    orders_of = {"code": "finished_before_acceptance", "unit": UNIT}
+    assert registry.get_sample_value("hoso_impossible_orders", orders_of) == 1
+    errors = [registry.get_sample_value("hoso_watch_errors_total", {"watch": watch.name}) for watch in WATCHES]
+    assert errors == [None] * len(WATCHES)
