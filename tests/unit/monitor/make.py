@@ -33,9 +33,16 @@ class TallyRecord(NamedTuple):
     at_ms: int = int(NOW_S * 1000)
 
 
-def procedure(id_: str, field_id: str, **names: str) -> ProcedureRecord:
-    named = {"name_vi": f"Thủ tục {id_}", "name_en": f"Procedure {id_}", "field_vi": f"Lĩnh vực {field_id}"}
-    return ProcedureRecord(id=id_, field_id=field_id, field_en=f"Field {field_id}", desk="centre", **{**named, **names})
+def procedure(id_: str, field_id: str, *, field_vi: str = "", field_en: str = "") -> ProcedureRecord:
+    return ProcedureRecord(
+        id=id_,
+        name_vi=f"Thủ tục {id_}",
+        name_en=f"Procedure {id_}",
+        field_id=field_id,
+        field_vi=field_vi or f"Lĩnh vực {field_id}",
+        field_en=field_en or f"Field {field_id}",
+        desk="centre",
+    )
 
 
 def tally(
