@@ -28,7 +28,8 @@ facts AS
         toString(source) AS source,
         toString(cause) AS cause,
         toTimeZone(occurred_at, 'Asia/Ho_Chi_Minh') AS occurred_at,
-        recorded_at
+        recorded_at,
+        (occurred_at, unit_id, source, kind) AS fact
     FROM raw.events
     WHERE status = 'ok'
         AND dossier_id IN (SELECT dossier_id FROM recent)
@@ -42,13 +43,19 @@ firsts AS
 (
     SELECT
         dossier_id,
-        arraySort(groupArrayIf((occurred_at, unit_id, source, kind), kind = 'registered')) AS registered,
-        arraySort(groupArrayIf((occurred_at, unit_id, source, kind), kind = 'accepted')) AS accepted,
-        arraySort(groupArrayIf((occurred_at, unit_id, source, kind), kind = 'finished')) AS finished,
-        arraySort(groupArrayIf((occurred_at, unit_id, source, kind), kind = 'delivered')) AS delivered,
-        arraySort(groupArrayIf((occurred_at, unit_id, source, kind), kind = 'due_changed' AND cause = 'apology')) AS apologies,
+        countIf(kind = 'accepted') AS acceptances,
+        countIf(kind = 'finished') AS finishes,
+        countIf(kind = 'delivered') AS deliveries,
+        minIf(occurred_at, kind = 'accepted') AS accepted_at,
+        minIf(fact, kind = 'finished') AS finished,
+        minIf(fact, kind = 'delivered') AS delivered,
+        maxIf(fact, kind = 'registered') AS registered_last,
+        maxIf(fact, kind = 'accepted') AS accepted_last,
+        minIf(source, kind = 'registered') != maxIf(source, kind = 'registered') AS registered_twice,
+        minIf(source, kind = 'accepted') != maxIf(source, kind = 'accepted') AS accepted_twice,
+        arraySort(groupArrayIf(fact, kind = 'due_changed' AND cause = 'apology')) AS apologies,
         -- Clocks of two machines differ by less than this.
-        groupArrayIf((occurred_at, unit_id, source, kind), occurred_at > recorded_at + INTERVAL 5 MINUTE) AS ahead
+        groupArrayIf(fact, occurred_at > recorded_at + INTERVAL 5 MINUTE) AS ahead
     FROM facts
     GROUP BY dossier_id
 ),
@@ -66,12 +73,12 @@ orders AS
         SELECT
             dossier_id,
             arrayJoin(arrayConcat(
-                if(notEmpty(accepted) AND notEmpty(finished) AND finished[1].1 < accepted[1].1, [('finished_before_acceptance', finished[1])], []),
-                if(notEmpty(finished) AND notEmpty(delivered) AND delivered[1].1 < finished[1].1, [('delivered_before_finish', delivered[1])], []),
+                if(acceptances > 0 AND finishes > 0 AND finished.1 < accepted_at, [('finished_before_acceptance', finished)], []),
+                if(finishes > 0 AND deliveries > 0 AND delivered.1 < finished.1, [('delivered_before_finish', delivered)], []),
                 if(length(apologies) > 1, [('second_apology', apologies[2])], []),
-                if(length(arrayDistinct(registered.3)) > 1, [('code_reused', registered[-1])], []),
-                if(length(arrayDistinct(accepted.3)) > 1, [('code_reused', accepted[-1])], []),
-                arrayMap(fact -> ('ahead_of_clock', fact), ahead))) AS found
+                if(registered_twice, [('code_reused', registered_last)], []),
+                if(accepted_twice, [('code_reused', accepted_last)], []),
+                arrayMap(each -> ('ahead_of_clock', each), ahead))) AS found
         FROM firsts
     )
     UNION ALL
@@ -102,7 +109,13 @@ orders AS
             arrayJoin(arrayZip(arrayMap(code -> toString(code), anomaly_codes), arrayMap(kind -> toString(kind), anomaly_kinds))) AS anomaly
         FROM states
     ) AS kept
-    INNER JOIN (SELECT dossier_id, kind, max(occurred_at) AS last_at FROM facts GROUP BY dossier_id, kind) AS newest
+    INNER JOIN
+    (
+        SELECT dossier_id, kind, max(occurred_at) AS last_at
+        FROM facts
+        WHERE dossier_id IN (SELECT dossier_id FROM states WHERE notEmpty(anomaly_codes))
+        GROUP BY dossier_id, kind
+    ) AS newest
         ON newest.dossier_id = kept.dossier_id AND newest.kind = kept.anomaly.2
     UNION ALL
     SELECT 'root_unknown', dossier_id, (toTimeZone(ifNull(accepted_at, assumeNotNull(registered_at)), 'Asia/Ho_Chi_Minh'), unit, '', 'accepted')

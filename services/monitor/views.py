@@ -22,7 +22,9 @@ class Stock(View):
 
     open_registered: int = Field(description="Submitted, not yet accepted or refused.")
     open_within_due: int = Field(description="Within due and not yet due soon.")
-    open_due_soon: int = Field(description="Within due, and the promise closes within a working day, or as many as the policy says.")
+    open_due_soon: int = Field(
+        description="Within due, and the promise closes within a working day, or as many as the policy says."
+    )
     open_overdue: int = Field(description="Past the promise.")
     open_paused: int = Field(description="Waiting for the applicant: the clock stands still.")
     open_undated: int = Field(description="No promise was given.")

@@ -4,6 +4,7 @@ Skipped where no Chromium is installed (Debian: `apt-get install chromium`).
 """
 
 import asyncio
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -155,6 +156,7 @@ async def test_the_city_and_every_unit_are_shown_in_vietnamese_notation() -> Non
             "late": "1", "open": "493", "within": "407", "soon": "84", "overdue": "2", "paused": "0",
         }.items():  # fmt: skip
             await expect(figure(page, name)).to_have_text(text)
+        await expect(page.locator("dt[data-t=soon]")).to_have_attribute("title", re.compile("trong một ngày làm việc"))
         await expect(cell(page, CENTRE, "earlyShare")).to_have_text("95,35 %")
         await expect(cell(page, CENTRE, "earlyShare")).to_have_attribute(
             "title", "% trước hạn = giải quyết trước hạn ÷ đã giải quyết = 122.562 ÷ 128.539"
