@@ -7,24 +7,16 @@ CREATE OR REPLACE VIEW mart.unit_members
     member_id String COMMENT 'Chính đơn vị đó, hoặc một đơn vị trực thuộc ở bất kỳ cấp nào / The unit itself, or one below it, however far',
     distance UInt32 COMMENT 'Số cấp ở giữa, 0 là chính đơn vị / How many levels below; 0: the unit itself'
 )
-AS WITH RECURSIVE
-known AS
+AS SELECT above.1 AS unit_id, units.unit_id AS member_id, toUInt32(above.2 - 1) AS distance
+FROM
 (
-    SELECT unit_id, parent_id FROM core.units FINAL
+    SELECT unit_id, path FROM mart.units
     UNION ALL
-    SELECT DISTINCT toString(unit_id), '' FROM core.tallies WHERE unit_id != '' AND unit_id NOT IN (SELECT unit_id FROM core.units FINAL)
-),
-below AS
-(
-    SELECT unit_id, unit_id AS member_id, [unit_id] AS path FROM known
-    UNION ALL
-    SELECT below.unit_id, known.unit_id, arrayPushBack(below.path, known.unit_id)
-    FROM below
-    INNER JOIN known ON known.parent_id = below.member_id
-    WHERE NOT has(below.path, known.unit_id)
-)
-SELECT unit_id, member_id, toUInt32(length(path) - 1) AS distance
-FROM below
+    SELECT DISTINCT toString(unit_id), [toString(unit_id)]  -- counted, and not in the reference data
+    FROM core.tallies
+    WHERE unit_id != '' AND unit_id NOT IN (SELECT unit_id FROM core.units FINAL)
+) AS units
+ARRAY JOIN arrayZip(path, arrayEnumerate(path)) AS above
 COMMENT 'Đơn vị và các đơn vị trực thuộc / Units and all that is below each';
 
 CREATE OR REPLACE VIEW mart.unit_daily_rolled

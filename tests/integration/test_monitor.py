@@ -16,13 +16,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.reference import ProcedureRecord
 from schemas.settings import Settings, read_settings
 from schemas.tallies import of_procedure
 from schemas.topics import EVENTS, PROCEDURES, TALLIES
 from services.local.broker import HOST, Broker
 from services.monitor.app import Monitor
-from services.topics import ensure_topics, publish_units
+from services.topics import ensure_topics, publish_records, publish_units
 from tests.kafka import free_port
 from tests.unit.monitor.make import CENTRE, CITY, UNITS, WARD, TallyRecord, heartbeat, procedure, tally
 
@@ -181,11 +180,6 @@ async def test_fields_follow_the_catalogue_of_procedures(broker: Broker) -> None
     land, civil = (procedure("9.1", "LAND"), procedure("9.1", "CIVIL"))
     part = tally(WARD.id, subset=of_procedure("9.1"), open_overdue=1)
 
-    async def publish(record: ProcedureRecord) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
-            value = record.model_dump_json().encode()
-            await producer.send_and_wait(settings.topics[PROCEDURES], value, key=record.id.encode())
-
     def shows(field: str) -> Callable[[httpx.Response], bool]:
         return lambda answer: [each["field_id"] for each in answer.json().get("fields") or ()] == [field]
 
@@ -194,7 +188,7 @@ async def test_fields_follow_the_catalogue_of_procedures(broker: Broker) -> None
         path = f"/v1/units/{CITY.id}/fields"
         await until(client, path, shows(""))  # not known yet
         for record in (land, civil):
-            await publish(record)
+            await publish_records(settings, PROCEDURES, [record])
             answer = await until(client, path, shows(record.field_id))
             [field] = answer.json()["fields"]
             assert (field["name_vi"], field["stock"]["open_overdue"]) == (record.field_vi, 1)

@@ -23,7 +23,8 @@ from schemas.tallies import FLOW, OPEN_ACCEPTED, STOCK, Tally
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.upsert_rows import dossier_row, tally_row, unit_row, upsert_columns
+from services.sink.reference_rows import procedure_row, unit_row
+from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
 from streams.domain.tally import standing
 from tests.levels import AS_OF, PROCEDURES, UNITS, World, at_or_below, world
 from tests.unit.sink.make import FakeRecord
@@ -40,10 +41,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     store(made, CORE_DOSSIERS, dossier_row, [(each.id, each) for each in DOSSIERS.dossiers])
     store(made, CORE_TALLIES, tally_row, [(each.key, each) for each in shares(DOSSIERS)])
     store(made, CORE_UNITS, unit_row, [(each.id, each.model_dump(mode="json")) for each in UNITS])
-    for each in PROCEDURES:
-        row = {name: [getattr(each, name)] for name in ("name_vi", "name_en", "field_id", "field_vi", "field_en")}
-        row |= {"procedure_id": [each.id], "kpart": [0], "koffset": [0], "is_deleted": [0]}
-        made.insert(CORE_PROCEDURES, row, token=each.id)
+    store(made, CORE_PROCEDURES, procedure_row, [(each.id, each.model_dump(mode="json")) for each in PROCEDURES])
     yield made
     made.close()
 
