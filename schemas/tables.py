@@ -28,6 +28,17 @@ MART_FRESHNESS: Final = "mart.freshness"
 MART_UNITS: Final = "mart.units"  # with the places above them, and where their figures are shown today
 MART_PROCEDURES: Final = "mart.procedures"
 MART_UNIT_DAILY_NOW: Final = "mart.unit_daily_now"  # `unit_daily` under today's units
+MART_PROCEDURE_YEARLY: Final = "mart.procedure_yearly"
+MART_UNIT_STOCK: Final = "mart.unit_stock"
+MART_PROCEDURE_STOCK: Final = "mart.procedure_stock"
+MART_UNIT_MEMBERS: Final = "mart.unit_members"
+MART_BACK_DATED: Final = "mart.back_dated"
+MART_BACK_DATED_FACTS: Final = "mart.back_dated_facts"
+MART_DOSSIER_CODES: Final = "mart.dossier_codes"
+MART_SEQUENCE_GAPS: Final = "mart.sequence_gaps"
+MART_CODE_DATE_MISMATCHES: Final = "mart.code_date_mismatches"
+MART_IMPOSSIBLE_ORDERS: Final = "mart.impossible_orders"
+MART_UNIT_DAILY_ROLLED: Final = "mart.unit_daily_rolled"  # with the units below, linked dossiers once (ADR 0012)
 
 TABLES: Final = (
     RAW_MIGRATIONS,
@@ -48,4 +59,15 @@ VIEWS: Final = (
     MART_UNITS,
     MART_PROCEDURES,
     MART_UNIT_DAILY_NOW,
+    MART_PROCEDURE_YEARLY,
+    MART_UNIT_STOCK,
+    MART_PROCEDURE_STOCK,
+    MART_UNIT_MEMBERS,
+    MART_UNIT_DAILY_ROLLED,
+    MART_BACK_DATED,
+    MART_BACK_DATED_FACTS,
+    MART_DOSSIER_CODES,
+    MART_SEQUENCE_GAPS,
+    MART_CODE_DATE_MISMATCHES,
+    MART_IMPOSSIBLE_ORDERS,
 )

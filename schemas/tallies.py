@@ -56,8 +56,9 @@ class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """One partition's share of a unit's counters: stock when `day` is None, else the flow of that local day.
 
     A tally with a `subset` counts a part of the unit's dossiers, which its other tallies count too: those of one
-    procedure (`procedure=CODE`; the flow of a calendar year, `day` is its first), or those that are `linked` to a root
-    elsewhere, which sums over levels leave out. Those of procedures follow the others within a tick.
+    procedure (`procedure=CODE`; the flow of a calendar year, `day` is its first), those that are `linked` to a root
+    elsewhere, which sums over levels leave out (ADR 0012), or both (`procedure=CODE,linked`). Those of procedures
+    follow the others within a tick.
 
     Key: `{unit_id}/{partition}`, then `/{day}` (empty for stock) and `/{subset}` where there are any.
     """
@@ -87,8 +88,21 @@ class Progress(msgspec.Struct, gc=False, kw_only=True):
     parked: int  # dead letters since the shard was opened
 
 
+class LinkedCounters(msgspec.Struct, gc=False, kw_only=True):
+    """The part of a unit's totals that is linked to a root elsewhere."""
+
+    stock: Counts
+    total: Counts  # flow since the first day
+    years: dict[str, Counts]  # flow per calendar year
+
+
 class UnitCounters(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
-    """A unit's totals over all partitions: the value of `unit-counters`, key the unit."""
+    """A unit's totals over all partitions: the value of `unit-counters`, key the unit.
+
+    Whoever sums units over levels takes `linked` off each of them first (ADR 0012). Procedures are not told here: a
+    message would grow with the catalogue and be sent whole at every change; `unit-tallies` and the monitor's API have
+    them.
+    """
 
     unit_id: str
     version: int  # sum of included offsets: grows with every change
@@ -96,6 +110,7 @@ class UnitCounters(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     stock: Counts
     total: Counts  # flow since the first day
     years: dict[str, Counts] = {}  # flow per calendar year
+    linked: LinkedCounters | None = None  # absent: none was ever linked
 
 
 def tally_key(*, unit_id: str, partition: int, day: str | None = None, subset: str = "") -> str:
@@ -110,9 +125,17 @@ LINKED: Final = "linked"
 _PROCEDURE: Final = "procedure="
 
 
-def of_procedure(procedure_id: str) -> str:
-    """The subset of one procedure's dossiers."""
-    return f"{_PROCEDURE}{procedure_id}"
+def of_procedure(procedure_id: str, *, linked: bool = False) -> str:
+    """The subset of one procedure's dossiers, or of those of them that are linked to a root elsewhere."""
+    return f"{_PROCEDURE}{procedure_id},{LINKED}" if linked else f"{_PROCEDURE}{procedure_id}"
+
+
+def read_subset(subset: str) -> tuple[str | None, bool]:
+    """The procedure that a subset is of, None for all, and whether it holds the linked alone."""
+    if subset == LINKED:
+        return None, True
+    procedure, _, linked = subset.removeprefix(_PROCEDURE).partition(",")
+    return procedure or None, linked == LINKED
 
 
 def is_of_procedure(subset: str) -> bool:

@@ -15,10 +15,21 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from prometheus_client import CollectorRegistry
 
 from services.http import Check, add_health
+from services.monitor.breakdown import fields_of, procedures_of
 from services.monitor.page import PageFiles
 from services.monitor.periods import days, period
 from services.monitor.published import Published
-from services.monitor.views import Freshness, State, UnitAnswer, UnitDetail, UnitInPeriod, Units
+from services.monitor.views import (
+    Fields,
+    Freshness,
+    Procedures,
+    State,
+    UnitAnswer,
+    UnitDetail,
+    UnitInPeriod,
+    Units,
+    UnitView,
+)
 from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problems
 
 PING_S: Final = 15.0  # proxies cut connections that are silent for 30 to 60 s
@@ -33,11 +44,15 @@ STREAM_DESCRIPTION: Final = """\
 Server-sent events. `snapshot` holds what GET /v1/units answers; `units` holds the units that changed since the last
 message, whole; `freshness` comes when only that changed. At most four messages a second, the newest state wins. Ids
 grow; a reader that comes back with `Last-Event-ID` gets what changed meanwhile, or a snapshot. A comment every 15 s
-keeps the connection open: switch off buffering and compression in proxies."""
+keeps the connection open: switch off buffering and compression in proxies. Breakdowns are not streamed: when a unit
+comes, ask for its fields again with the ETag at hand."""
 
 FRESHNESS_HEADERS: Final = """\
 The answer's ETag changes with the numbers and with the state. `Hoso-State`, `Hoso-As-Of` and `Hoso-Lag-Events` come
 with every answer, also with 304."""
+
+BREAKDOWN_DESCRIPTION: Final = f"""\
+Every dossier is in one part, so parts sum to the unit's numbers. Flow is kept per calendar year. {FRESHNESS_HEADERS}"""
 
 _PROBLEM: Final[dict[str, Any]] = {
     "application/problem+json": {
@@ -63,6 +78,7 @@ UNKNOWN: Final[dict[str, Any]] = {"description": "No such unit; `known` names si
 
 From = Annotated[date | None, Query(alias="from", description="First day, included; absent: since the first event.")]
 To = Annotated[date | None, Query(alias="to", description="Last day, included; absent: until now.")]
+Year = Annotated[int | None, Query(ge=1, le=9999, description="Calendar year; absent: since the first event.")]
 IfNoneMatch = Annotated[str | None, Header(description="The ETag of an answer at hand.")]
 LastEventId = Annotated[str | None, Header(description="The id of the last message that was read.")]
 
@@ -115,10 +131,7 @@ def create_app(published: Published, *, checks: Mapping[str, Check], registry: C
         unit_id: str, first_on: From = None, last_on: To = None, if_none_match: IfNoneMatch = None
     ) -> Response:
         _check_period(first_on, last_on)
-        view = published.units.get(unit_id)
-        if view is None:
-            known = _nearby(unit_id, published.units)
-            raise Problem(UNKNOWN_UNIT, "no unit has this id; GET /v1/units lists all", known=known)
+        view = _known(published, unit_id)
         headers = _headers(published, first_on, last_on)
         if _matches(if_none_match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
@@ -126,6 +139,52 @@ def create_app(published: Published, *, checks: Mapping[str, Check], registry: C
         asked = None if first_on is None and last_on is None else period(family, first_on, last_on)
         detail = UnitDetail(**dict(view), period=asked, days=days(family, first_on, last_on))
         answer = UnitAnswer(version=published.name, freshness=published.freshness, unit=detail)
+        return _json(answer.model_dump_json(), headers)
+
+    @app.get(
+        "/v1/units/{unit_id}/fields",
+        tags=["watcher"],
+        operation_id="fields",
+        summary="One unit by field",
+        description=BREAKDOWN_DESCRIPTION,
+        response_class=Response,
+        responses={200: {"model": Fields}, 304: UNCHANGED, 404: UNKNOWN, 422: WRONG},
+    )
+    async def fields(unit_id: str, year: Year = None, if_none_match: IfNoneMatch = None) -> Response:
+        _known(published, unit_id)
+        headers = _headers(published, year)
+        if _matches(if_none_match, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        answer = Fields(
+            version=published.name,
+            freshness=published.freshness,
+            unit_id=unit_id,
+            year=year,
+            fields=fields_of(published.board, unit_id, year),
+        )
+        return _json(answer.model_dump_json(), headers)
+
+    @app.get(
+        "/v1/units/{unit_id}/procedures",
+        tags=["watcher"],
+        operation_id="procedures",
+        summary="One unit by procedure",
+        description=f"{BREAKDOWN_DESCRIPTION} A small unit's rare procedure may point to a person: do not publish it.",
+        response_class=Response,
+        responses={200: {"model": Procedures}, 304: UNCHANGED, 404: UNKNOWN, 422: WRONG},
+    )
+    async def procedures(unit_id: str, year: Year = None, if_none_match: IfNoneMatch = None) -> Response:
+        _known(published, unit_id)
+        headers = _headers(published, year)
+        if _matches(if_none_match, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        answer = Procedures(
+            version=published.name,
+            freshness=published.freshness,
+            unit_id=unit_id,
+            year=year,
+            procedures=procedures_of(published.board, unit_id, year),
+        )
         return _json(answer.model_dump_json(), headers)
 
     @app.get(
@@ -177,10 +236,21 @@ def _check_period(first_on: date | None, last_on: date | None) -> None:
         raise Problem(WRONG_PARAMETER, "the period ends before it begins", errors=errors)
 
 
-def _headers(published: Published, first_on: date | None, last_on: date | None) -> dict[str, str]:
+def _known(published: Published, unit_id: str) -> UnitView:
+    """The unit's view; a problem that names similar ids when there is no such unit."""
+    view = published.units.get(unit_id)
+    if view is None:
+        known = _nearby(unit_id, published.units)
+        raise Problem(UNKNOWN_UNIT, "no unit has this id; GET /v1/units lists all", known=known)
+    return view
+
+
+def _headers(published: Published, *asked: object) -> dict[str, str]:
+    """`asked` are the parameters, which the ETag names too."""
     freshness = published.freshness
+    names = "-".join("" if each is None else str(each) for each in asked)
     headers = {
-        "ETag": f'W/"{published.name}-{freshness.state.value}-{first_on or ""}-{last_on or ""}"',
+        "ETag": f'W/"{published.name}-{freshness.state.value}-{names}"',
         "Cache-Control": "no-cache",
         "Hoso-State": freshness.state.value,
     }

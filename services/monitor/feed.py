@@ -1,4 +1,4 @@
-"""Reads Kafka for the monitor: tallies and units from their beginning into a board, and where the event log ends.
+"""Reads Kafka for the monitor: tallies and reference data from their beginning into a board, and the event log's end.
 
 Promises: a board is shown only once it has been read to the end that stood at the start, so nobody sees numbers grow
 from nothing; a broker that is away is waited for; a log that was made anew is read anew; a record that is no tally is
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from schemas.topics import EVENTS, TALLIES, UNITS, Topic
+from schemas.topics import EVENTS, PROCEDURES, TALLIES, UNITS, Topic
 from services.monitor.board import Board
 from services.monitor.freshness import LogEnds
 from services.monitor.published import Published
@@ -40,7 +40,7 @@ class Feed:
     def __init__(self, settings: Settings, *, published: Published, clock: Callable[[], float]) -> None:
         self.log_ends = LogEnds()
         self.complete = False  # the counters were read to their end at least once
-        self.skipped = 0  # records that were no tally or no unit
+        self.skipped = 0  # records that were no tally, no unit and no procedure
         self._settings = settings
         self._published = published
         self._clock = clock
@@ -65,8 +65,8 @@ class Feed:
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        partitions = await self._partitions_of(TALLIES, UNITS)
-        units_topic = self._settings.topics[UNITS]
+        partitions = await self._partitions_of(TALLIES, UNITS, PROCEDURES)
+        names = {self._settings.topics[topic]: topic for topic in (TALLIES, UNITS, PROCEDURES)}
         board = Board()
         # No reset: an offset out of range means another log under the same name, which needs another board.
         async with self._consumer(auto_offset_reset="none") as consumer:
@@ -77,7 +77,7 @@ class Feed:
             while True:
                 fetched = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=RECORDS_MAX)
                 for partition, records in fetched.items():
-                    self._apply(board, records, is_units=partition.topic == units_topic)
+                    self._apply(board, records, topic=names[partition.topic])
                 if unread:
                     unread = {tp: end for tp, end in unread.items() if await consumer.position(tp) < end}
                     if not unread:
@@ -85,12 +85,14 @@ class Feed:
                         self.complete = True
                 await asyncio.sleep(0)
 
-    def _apply(self, board: Board, records: Iterable[ConsumerRecord], *, is_units: bool) -> None:
+    def _apply(self, board: Board, records: Iterable[ConsumerRecord], *, topic: Topic) -> None:
         for record in records:
             try:
                 key = (record.key or b"").decode()
-                if is_units:
+                if topic is UNITS:
                     board.apply_unit(key, record.value)
+                elif topic is PROCEDURES:
+                    board.apply_procedure(key, record.value)
                 else:
                     board.apply_tally(key, record.value, at_ms=record.timestamp)
             except (msgspec.MsgspecError, ValidationError, UnicodeDecodeError):

@@ -31,7 +31,7 @@ def unit_view(
     unit_id: str, *, unit: Unit | None, parent_id: str | None, family: Sequence[Sums], today: date | None
 ) -> UnitView:
     """A unit as watchers see it; `family` are the sums of the unit and of those below it, empty for no data."""
-    stock = _sum(sums.stock for sums in family)
+    stock = sum_counts(sums.stock for sums in family)
     return UnitView(
         id=unit_id,
         name_vi=unit.name_vi if unit else unit_id,
@@ -51,7 +51,7 @@ def period(family: Sequence[Sums], first_on: date | None, last_on: date | None) 
         return None
     opening = _before(family, first_on)
     until = None if last_on in (None, date.max) else last_on + ONE_DAY
-    flow = _sum(_all_years(family)) if until is None else _before(family, until)
+    flow = sum_counts(_all_years(family)) if until is None else _before(family, until)
     add_counts(flow, opening, -1)
     return _period(_stock(opening), flow, first_on, last_on)
 
@@ -64,7 +64,7 @@ def days(family: Sequence[Sums], first_on: date | None, last_on: date | None) ->
     opening, series = _stock(_before(family, first_on)), []
     for day in sorted({day for sums in family for year in sums.days.values() for day in year}):
         on = date.fromisoformat(day)
-        flow = _sum(sums.days[day[:4]].get(day, {}) for sums in family if day[:4] in sums.days)
+        flow = sum_counts(sums.days[day[:4]].get(day, {}) for sums in family if day[:4] in sums.days)
         if first <= on <= last and any(flow.values()):
             series.append(_period(opening, flow, on, on))
             opening = series[-1].closing
@@ -76,7 +76,7 @@ def _years(family: Sequence[Sums]) -> dict[str, Period] | None:
         return None
     opening, found = 0, {}
     for year in sorted({year for sums in family for year in sums.years}):
-        flow = _sum(sums.years.get(year, {}) for sums in family)
+        flow = sum_counts(sums.years.get(year, {}) for sums in family)
         if any(flow.values()):
             found[year] = _period(opening, flow, date(int(year), 1, 1), date(int(year), 12, 31))
             opening = found[year].closing
@@ -89,7 +89,7 @@ def _before(family: Sequence[Sums], day: date | None) -> Counts:
         return {}
     first = day.isoformat()
     year = first[:4]
-    before = _sum(counts for sums in family for each, counts in sums.years.items() if each <= year)
+    before = sum_counts(counts for sums in family for each, counts in sums.years.items() if each <= year)
     for sums in family:
         for each, counts in sums.days.get(year, {}).items():
             if each >= first:
@@ -143,7 +143,8 @@ def _resolved(flow: Counts) -> int:
     return sum(flow.get(counter, 0) for counter in RESOLVED.values())
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
+def sum_counts(counts: Iterable[Counts]) -> Counts:
+    """The sum, counter by counter."""
     total: Counts = {}
     for each in counts:
         add_counts(total, each)

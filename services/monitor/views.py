@@ -1,7 +1,8 @@
 """What watchers get: the answers of the API and the messages of the stream, as OpenAPI shows them.
 
 Null is not zero: a unit without a single tally has null numbers. Every share names its numerator and denominator. A
-unit's numbers hold those of the units below it, so a parent and its children are never summed together.
+unit's numbers hold those of the units below it, so a parent and its children are never summed together; a dossier that
+several levels handle is in them once, at its root (ADR 0012).
 """
 
 from datetime import date, datetime
@@ -21,7 +22,9 @@ class Stock(View):
 
     open_registered: int = Field(description="Submitted, not yet accepted or refused.")
     open_within_due: int = Field(description="Within due and not yet due soon.")
-    open_due_soon: int = Field(description="Within due, and the promise is near.")
+    open_due_soon: int = Field(
+        description="Within due, and the promise closes within a working day, or as many as the policy says."
+    )
     open_overdue: int = Field(description="Past the promise.")
     open_paused: int = Field(description="Waiting for the applicant: the clock stands still.")
     open_undated: int = Field(description="No promise was given.")
@@ -105,6 +108,32 @@ class UnitDetail(UnitInPeriod):
     days: list[Period] | None = Field(description="One per day of the period on which something happened.")
 
 
+class Slice(View):
+    """A part of a unit's numbers."""
+
+    stock: Stock
+    in_progress: int = Field(description="All of `stock` except the registered.")
+    period: Period = Field(description="The year that was asked for; without `year`: since the first event.")
+    unit_share: Share = Field(description="workload / the unit's workload")
+
+
+class FieldView(Slice):
+    """The dossiers of one field (lĩnh vực)."""
+
+    field_id: str = Field(description="Empty: procedures that the reference data does not know.")
+    name_vi: str
+    name_en: str
+
+
+class ProcedureView(Slice):
+    """The dossiers of one procedure (thủ tục)."""
+
+    procedure_id: str
+    name_vi: str = Field(description="The id, when the reference data does not know the procedure.")
+    name_en: str
+    field_id: str = Field(description="Empty, when the reference data does not know the procedure.")
+
+
 class State(StrEnum):
     """How far the numbers can be trusted."""
 
@@ -148,3 +177,24 @@ class UnitAnswer(View):
     version: str
     freshness: Freshness
     unit: UnitDetail
+
+
+class Breakdown(View):
+    """A unit's numbers in parts, those of the units below it included. Every dossier is in one part."""
+
+    version: str
+    freshness: Freshness
+    unit_id: str
+    year: int | None
+
+
+class Fields(Breakdown):
+    """By field, the largest first; null: no data yet."""
+
+    fields: list[FieldView] | None
+
+
+class Procedures(Breakdown):
+    """By procedure, the largest first; null: no data yet."""
+
+    procedures: list[ProcedureView] | None

@@ -19,6 +19,7 @@ from services.sink.metrics import Metrics
 from services.sink.migrations import MigrationError, migrate, read_migrations
 from services.sink.retry import patiently
 from services.sink.sink import Sink
+from services.sink.watch import Watcher
 
 EXIT_HUMAN: Final = 2  # settings, or tables and log that do not fit: starting again would not help
 EXIT_UNAVAILABLE: Final = 3
@@ -52,6 +53,7 @@ async def run(settings: Settings, *, rebuild: bool = False) -> None:
         await asyncio.to_thread(migrate, warehouse, read_migrations())
         metrics = Metrics()
         sink = Sink(settings, warehouse, metrics=metrics, stop=stop, rebuild=rebuild)
+        watcher = Watcher(lambda: open_warehouse(settings), registry=metrics.registry)
         app = FastAPI(title="Hoso sink", docs_url=None, redoc_url=None, openapi_url=None)
         add_health(app, checks={"sink": sink.check}, registry=metrics.registry)
         if not settings.clickhouse:
@@ -59,7 +61,7 @@ async def run(settings: Settings, *, rebuild: bool = False) -> None:
 
             app.mount("/", create_sql_door(embedded_path(settings)))  # last: what is no health page is for ClickHouse
         serving = serve(app, host=settings.host, port=settings.sql_port, setting="HOSO_SQL_PORT", stop=stop)
-        await _both(serving, sink.run(), stop=stop)
+        await _both(serving, sink.run(), watcher.run(stop=stop), stop=stop)
     finally:
         warehouse.close()
 

@@ -134,6 +134,8 @@ def _parts(procedure_id: str | None, is_linked: bool) -> tuple[tuple[str, bool],
         parts.append((of_procedure(procedure_id), True))
     if is_linked:
         parts.append((LINKED, False))
+    if is_linked and procedure_id is not None:
+        parts.append((of_procedure(procedure_id, linked=True), True))
     return tuple(parts)
 
 

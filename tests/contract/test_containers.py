@@ -26,6 +26,7 @@ from services.monitor.feed import Feed
 from services.monitor.metrics import MonitorCollector
 from services.monitor.published import Published
 from services.sink.metrics import Metrics as SinkMetrics
+from services.sink.watch import Watcher
 from tests.unit.monitor.make import CENTRE, board, freshness, heartbeat, tally
 
 ROOT: Final = Path(__file__).parents[2]
@@ -96,7 +97,9 @@ def test_dashboard_and_alerts_name_metrics_that_there_are() -> None:
     published.show(counted)
     feed = cast("Feed", SimpleNamespace(log_ends=SimpleNamespace(ends={0: 9}), skipped=0))
     registry.register(MonitorCollector(published, feed))
-    exposed = b"".join(map(generate_latest, (registry, GatewayMetrics().registry, SinkMetrics().registry))).decode()
+    sink = SinkMetrics().registry
+    Watcher(lambda: pytest.fail("nothing is asked"), registry=sink)
+    exposed = b"".join(map(generate_latest, (registry, GatewayMetrics().registry, sink))).decode()
     metrics = set(re.findall(r"^# TYPE (\w+)", exposed, re.MULTILINE))
     for text in (ALERTS, *_expressions(json.loads(DASHBOARD))):
         named = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bhoso_\w+", text)}

@@ -4,6 +4,7 @@ Skipped where no Chromium is installed (Debian: `apt-get install chromium`).
 """
 
 import asyncio
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -17,13 +18,14 @@ from playwright.async_api import Page, async_playwright, expect
 from prometheus_client import CollectorRegistry
 
 from schemas.reference import read_units
+from schemas.tallies import of_procedure
 from services.http import serve
 from services.local.broker import HOST
 from services.monitor.api import create_app
 from services.monitor.board import Board
 from services.monitor.published import Published
 from tests.kafka import free_port
-from tests.unit.monitor.make import TallyRecord, apply, board, freshness, heartbeat, tally
+from tests.unit.monitor.make import TallyRecord, apply, board, freshness, heartbeat, procedure, tally
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -35,6 +37,22 @@ FLAGS = (
 )
 WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 CENTRE, WARD, QUIET, UNSEEN = "196.TTHCC", "06808", "06811", "06814"
+PROCEDURES = (
+    procedure("9.1", "DD", field_vi="Đất đai", field_en="Land"),
+    procedure("9.2", "HT", field_vi="Hộ tịch", field_en="Civil status"),
+)
+FIELD_RECORDS = (
+    tally(CENTRE, subset=of_procedure("9.1"), day="2020-01-01", received_direct=580),
+    tally(
+        CENTRE, subset=of_procedure("9.1"), day="2021-01-01",
+        received_online=100_000, resolved_early=90_000, resolved_on_time=5_977,
+    ),
+    tally(CENTRE, subset=of_procedure("9.2"), day="2021-01-01", received_direct=28_443, resolved_early=32_562),
+    tally(CENTRE, subset=of_procedure("9.1"), open_within_due=400),
+    tally(CENTRE, subset=of_procedure("9.2"), open_due_soon=84),
+    tally(WARD, subset=of_procedure("9.9"), day="2021-01-01", received_direct=10, resolved_overdue=1),
+    tally(WARD, subset=of_procedure("9.9"), open_overdue=2, open_within_due=7),
+)  # fmt: skip
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -54,7 +72,9 @@ class Wall:
             tally(WARD, day="2021-03-01", received_direct=10, resolved_overdue=1),
             tally(WARD, open_overdue=2, open_within_due=7),
             tally(QUIET),
+            *FIELD_RECORDS,
             units=read_units(),
+            procedures=PROCEDURES,
         )
         self._port = free_port()
         self._runs = count(1)
@@ -136,6 +156,7 @@ async def test_the_city_and_every_unit_are_shown_in_vietnamese_notation() -> Non
             "late": "1", "open": "493", "within": "407", "soon": "84", "overdue": "2", "paused": "0",
         }.items():  # fmt: skip
             await expect(figure(page, name)).to_have_text(text)
+        await expect(page.locator("dt[data-t=soon]")).to_have_attribute("title", re.compile("trong một ngày làm việc"))
         await expect(cell(page, CENTRE, "earlyShare")).to_have_text("95,35 %")
         await expect(cell(page, CENTRE, "earlyShare")).to_have_attribute(
             "title", "% trước hạn = giải quyết trước hạn ÷ đã giải quyết = 122.562 ÷ 128.539"
@@ -265,11 +286,97 @@ async def test_the_table_is_one_to_assistive_technology_also_on_a_phone() -> Non
             await expect(page.get_by_role("table", name="Số liệu từng đơn vị")).to_be_visible()
 
 
+def field(page: Page, field_id: str, name: str) -> Any:
+    return page.locator(f"[id='field-{field_id}'] [data-n={name}]")
+
+
+async def test_a_unit_opens_its_fields_and_they_move_without_a_reload() -> None:
+    wall = Wall()
+    async with opened(wall) as page:
+        await page.evaluate("window.sameDocument = true")
+        await page.locator(f"[id='unit-{CENTRE}']").click()
+        await expect(page.locator("tr.field .label")).to_have_text(["Đất đai", "Hộ tịch"])
+        await expect(page.locator(".fields-note")).to_have_text("Theo lĩnh vực")
+        for name, text in {"workload": "100.580", "resolved": "95.977", "early": "90.000", "within": "400"}.items():
+            await expect(field(page, "DD", name)).to_have_text(text)
+        await expect(field(page, "HT", "soon")).to_have_text("84")
+        await expect(field(page, "HT", "overdue")).to_have_text("0")
+        assert page.url.endswith(f"?unit={CENTRE}")
+        wall.move(
+            tally(CENTRE, open_within_due=400, open_overdue=84),
+            tally(CENTRE, subset=of_procedure("9.2"), open_overdue=84),
+        )
+        await expect(field(page, "HT", "overdue")).to_have_text("84")
+        await expect(field(page, "HT", "overdue")).to_have_class("moved")
+        await expect(field(page, "DD", "within")).not_to_have_class("moved")
+        assert await page.evaluate("window.sameDocument")
+        await page.reload()  # a wall may show one unit's fields for good
+        await expect(field(page, "HT", "overdue")).to_have_text("84")
+        await page.locator(f"[id='unit-{CENTRE}']").click()
+        await expect(page.locator("tr.field, .fields-note")).to_have_count(0)
+
+
+async def test_fields_follow_the_period_and_the_language() -> None:
+    async with opened(Wall(), f"?unit={CENTRE}") as page:
+        await expect(field(page, "DD", "workload")).to_have_text("100.580")
+        await page.get_by_role("radio", name="Năm 2020").check()
+        await expect(field(page, "DD", "workload")).to_have_text("580")
+        await page.get_by_role("radio", name="Hôm nay").check()
+        await expect(page.locator(".fields-note")).to_contain_text("chỉ có số đang giải quyết")
+        await expect(field(page, "DD", "workload")).to_have_text("")
+        await expect(field(page, "DD", "within")).to_have_text("400")
+        await page.get_by_role("link", name="English").click()
+        await expect(page.locator("tr.field .label")).to_have_text(["Land", "Civil status"])
+        await expect(page.locator(".fields-note")).to_contain_text("By field")
+
+
+async def test_a_unit_is_opened_with_the_keyboard_and_says_so() -> None:
+    async with opened(Wall()) as page:
+        opens = page.get_by_role("button", name="Phường Vàng Danh")
+        await expect(opens).to_have_attribute("aria-expanded", "false")
+        await opens.focus()
+        await page.keyboard.press("Enter")
+        await expect(opens).to_have_attribute("aria-expanded", "true")
+        await expect(page.locator("tr.field .label")).to_have_text(["Chưa rõ lĩnh vực"])
+        await expect(field(page, "", "overdue")).to_have_text("2")
+
+
+async def test_fields_of_nothing_and_of_no_data_look_different() -> None:
+    for unit, text in ((QUIET, "không có hồ sơ nào trong kỳ"), (UNSEEN, "chưa có số liệu")):
+        async with opened(Wall(), f"?unit={unit}") as page:
+            await expect(page.locator(".fields-note")).to_have_text(f"Theo lĩnh vực: {text}")
+            await expect(page.locator("tr.field")).to_have_count(0)
+
+
+async def test_fields_lose_their_colour_with_the_rest_and_come_back_by_themselves() -> None:
+    wall = Wall()
+    async with browsing() as page:
+        async with wall.serving() as url:
+            await page.goto(f"{url}?unit={WARD}")
+            await expect(field(page, "", "overdue")).to_have_text("2")
+            wall.beat(silent_s=61)
+            await expect(page.locator("main")).to_have_css("filter", "grayscale(1)")
+        await expect(page.locator("body")).to_have_attribute("data-state", "offline", timeout=20_000)
+        await expect(field(page, "", "overdue")).to_have_text("2")  # old, and the page says so
+        apply(wall.board, tally(WARD, open_overdue=5), tally(WARD, subset=of_procedure("9.9"), open_overdue=5))
+        async with wall.serving():
+            await expect(field(page, "", "overdue")).to_have_text("5", timeout=20_000)
+
+
+async def test_fields_on_a_phone_are_cards_and_the_city_opens_too() -> None:
+    async with opened(Wall(), size=PHONE) as page:
+        await page.get_by_role("button", name="Thành phố Uông Bí").click()
+        await expect(page.locator("tr.field .label")).to_have_text(["Đất đai", "Hộ tịch", "Chưa rõ lĩnh vực"])
+        assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
 async def test_screenshots_for_the_eye(tmp_path: Path) -> None:
     """Nothing is compared: open them when the page was changed (`pytest --basetemp=...` keeps them)."""
     for name, size in (("wall", WALL), ("phone", PHONE)):
-        for query in ("", "?lang=en"):
+        for shown, query in {"vi": "", "en": "?lang=en", "fields": f"?unit={CENTRE}"}.items():
             async with opened(Wall(), query, size=size) as page:
-                path = tmp_path / f"{name}-{query[-2:] or 'vi'}.png"
+                if shown == "fields":
+                    await field(page, "DD", "within").scroll_into_view_if_needed()
+                path = tmp_path / f"{name}-{shown}.png"
                 await page.screenshot(path=path)
                 assert path.stat().st_size > 10_000

@@ -17,12 +17,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.settings import Settings, read_settings
-from schemas.topics import EVENTS, TALLIES
+from schemas.tallies import of_procedure
+from schemas.topics import EVENTS, PROCEDURES, TALLIES
 from services.local.broker import HOST, Broker
 from services.monitor.app import Monitor
-from services.topics import ensure_topics, publish_units
+from services.topics import ensure_topics, publish_records, publish_units
 from tests.kafka import free_port
-from tests.unit.monitor.make import CENTRE, CITY, UNITS, WARD, TallyRecord, heartbeat, tally
+from tests.unit.monitor.make import CENTRE, CITY, UNITS, WARD, TallyRecord, heartbeat, procedure, tally
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio]
 
@@ -171,6 +172,26 @@ async def test_a_committed_transaction_is_on_the_stream_and_an_aborted_one_never
         missed = await first(messages(client, last), lambda event, _: event == "units")
         assert [unit["id"] for unit in missed["units"]] == [CITY.id, WARD.id]
         assert (stock_of(missed, WARD.id) or {})["open_overdue"] == 12
+
+
+async def test_fields_follow_the_catalogue_of_procedures(broker: Broker) -> None:
+    settings = settings_of(broker.bootstrap)
+    await prepare(settings)
+    land, civil = (procedure("9.1", "LAND"), procedure("9.1", "CIVIL"))
+    part = tally(WARD.id, subset=of_procedure("9.1"), open_overdue=1)
+
+    def shows(field: str) -> Callable[[httpx.Response], bool]:
+        return lambda answer: [each["field_id"] for each in answer.json().get("fields") or ()] == [field]
+
+    async with Processor(settings) as processor, running(settings) as client:
+        await processor.say(tally(WARD.id, open_overdue=1), part)
+        path = f"/v1/units/{CITY.id}/fields"
+        await until(client, path, shows(""))  # not known yet
+        for record in (land, civil):
+            await publish_records(settings, PROCEDURES, [record])
+            answer = await until(client, path, shows(record.field_id))
+            [field] = answer.json()["fields"]
+            assert (field["name_vi"], field["stock"]["open_overdue"]) == (record.field_vi, 1)
 
 
 async def test_a_restarted_monitor_reads_everything_before_it_shows_anything(broker: Broker) -> None:

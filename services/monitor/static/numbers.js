@@ -3,10 +3,18 @@
 const NO_SHARE = { numerator: 0, denominator: 0, percent: null };
 
 export function numbersOf(unit, chosen) {
-  if (unit.stock === null) return null;
-  const period = periodOf(unit, chosen);
+  return unit.stock === null ? null : { ...flowOf(periodOf(unit, chosen)), ...stockOf(unit) };
+}
+
+// A field of a unit. What happened is known per year, not per day: today only its stock is known.
+export function numbersOfField(field, chosen) {
+  const flow = flowOf(field.period);
+  if (chosen === "today") for (const key of Object.keys(flow)) flow[key] = null;
+  return { ...flow, ...stockOf(field) };
+}
+
+function flowOf(period) {
   const { flow } = period;
-  const { stock } = unit;
   return {
     workload: period.workload,
     opening: period.opening,
@@ -20,8 +28,13 @@ export function numbersOf(unit, chosen) {
     late: flow.resolved_overdue,
     resolvedUndated: flow.resolved_undated,
     earlyShare: period.early_share.percent,
+  };
+}
+
+function stockOf({ stock, in_progress: open }) {
+  return {
     registered: stock.open_registered,
-    open: unit.in_progress,
+    open,
     within: stock.open_within_due,
     soon: stock.open_due_soon,
     overdue: stock.open_overdue,

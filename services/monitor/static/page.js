@@ -1,5 +1,6 @@
 // The wall page: one stream in, numbers out. It has no rule of its own: it picks from what the monitor concluded.
 
+import { FieldRows } from "./fields.js";
 import { numbersOf, sumOf } from "./numbers.js";
 import { Format, TEXTS } from "./texts.js";
 
@@ -11,6 +12,7 @@ const address = new URLSearchParams(location.search);
 const state = {
   language: address.get("lang") === "en" ? "en" : "vi",
   period: address.get("period"), // null: the year of the numbers
+  unit: address.get("unit"), // whose fields are shown; null: none
   units: new Map(), // by id, each followed by those below it
   freshness: null,
   page: null, // the build that the server serves
@@ -20,6 +22,7 @@ let texts = TEXTS[state.language];
 let format = new Format(state.language);
 
 const byId = (id) => document.getElementById(id);
+const fields = new FieldRows({ makeRow, showNumbers, element });
 
 // ---- the stream
 
@@ -39,12 +42,14 @@ function listen() {
     state.freshness = message.freshness;
     buildRows();
     showAll({ mark: false });
+    fields.refresh();
   });
   stream.addEventListener("units", (event) => {
     const message = JSON.parse(event.data);
     for (const unit of message.units) state.units.set(unit.id, unit);
     state.freshness = message.freshness;
     showAll({ mark: true });
+    if (message.units.some((unit) => unit.id === state.unit)) fields.refresh();
   });
   stream.addEventListener("freshness", (event) => {
     state.freshness = JSON.parse(event.data).freshness;
@@ -66,6 +71,15 @@ function showAll({ mark }) {
   const period = chosenPeriod();
   showNumbers(byId("figures"), sumOf(tops.map((unit) => numbersOf(unit, period))), mark);
   for (const unit of state.units.values()) showNumbers(byId(`unit-${unit.id}`), numbersOf(unit, period), mark);
+  showFields();
+}
+
+function showFields() {
+  const open = state.units.has(state.unit) ? state.unit : null;
+  for (const unit of state.units.values()) {
+    byId(`unit-${unit.id}`).querySelector(".opens").setAttribute("aria-expanded", unit.id === open);
+  }
+  fields.show({ unit: open, row: open && byId(`unit-${open}`), period: chosenPeriod(), language: state.language, texts });
 }
 
 const nameOf = (unit) => (state.language === "en" ? unit.name_en : unit.name_vi);
@@ -130,20 +144,29 @@ function buildRows() {
   const depth = (unit) => (unit?.parent_id == null ? 0 : 1 + depth(state.units.get(unit.parent_id)));
   const parents = new Set([...state.units.values()].map((unit) => unit.parent_id));
   byId("units").replaceChildren(...[...state.units.values()].map((unit) => {
-    const row = element("tr", parents.has(unit.id) ? "parent" : "leaf", { role: "row", id: `unit-${unit.id}` });
-    const head = element("th", "name", { role: "rowheader", scope: "row" });
-    head.style.setProperty("--depth", depth(unit));
-    head.append(element("span", "label"), element("span", "missing"));
-    row.append(head, ...CELLS.map(([key, label]) => {
-      const cell = element("td", key ? `number c-${key}` : "c-bar", { role: "cell" });
-      if (!key) cell.append(element("div", "bar", { "data-bar": "resolved", "aria-hidden": "true" }));
-      else cell.append(element("span", "", { "data-n": key }));
-      cell.dataset.t = CARD_LABELS[key] ?? label;
-      return cell;
-    }));
+    const opens = element("button", "opens", { type: "button" });
+    opens.append(element("span", "label"));
+    const row = makeRow(`unit-${unit.id}`, parents.has(unit.id) ? "parent" : "leaf", depth(unit), opens, element("span", "missing"));
+    row.addEventListener("click", () => choose({ unit: state.unit === unit.id ? null : unit.id }));
     return row;
   }));
   showTexts();
+}
+
+function makeRow(id, kind, depth, ...name) {
+  const row = element("tr", kind, { role: "row", id });
+  const head = element("th", "name", { role: "rowheader", scope: "row" });
+  head.style.setProperty("--depth", depth);
+  head.append(...name);
+  row.append(head, ...CELLS.map(([key, label]) => {
+    const cell = element("td", key ? `number c-${key}` : "c-bar", { role: "cell" });
+    if (!key) cell.append(element("div", "bar", { "data-bar": "resolved", "aria-hidden": "true" }));
+    else cell.append(element("span", "", { "data-n": key }));
+    cell.dataset.t = CARD_LABELS[key] ?? label;
+    cell.dataset.label = texts[cell.dataset.t];
+    return cell;
+  }));
+  return row;
 }
 
 function showTexts() {
@@ -157,6 +180,7 @@ function showTexts() {
     const row = byId(`unit-${unit.id}`);
     row.querySelector(".label").textContent = nameOf(unit);
     row.querySelector(".missing").textContent = texts.noData;
+    row.querySelector(".opens").title = texts.fieldsOf(nameOf(unit));
   }
   const other = state.language === "vi" ? "en" : "vi";
   Object.assign(byId("language"), { textContent: texts.otherLanguage, lang: other, hreflang: other, href: `?lang=${other}` });
@@ -233,11 +257,13 @@ function showPeriods() {
   for (const input of place.querySelectorAll("input")) input.checked = input.value === chosen;
 }
 
-function choose({ period = state.period, language = state.language }) {
-  Object.assign(state, { period, language });
+function choose({ period = state.period, language = state.language, unit = state.unit }) {
+  Object.assign(state, { period, language, unit });
   texts = TEXTS[language];
   format = new Format(language);
-  const query = new URLSearchParams({ ...(language === "en" && { lang: "en" }), ...(period && { period }) }).toString();
+  const query = new URLSearchParams({
+    ...(language === "en" && { lang: "en" }), ...(period && { period }), ...(unit && { unit }),
+  }).toString();
   history.replaceState(null, "", query ? `?${query}` : location.pathname);
   showTexts();
   showAll({ mark: false });

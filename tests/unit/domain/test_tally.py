@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import Kind, Outcome
-from schemas.tallies import OPEN_ACCEPTED, OUTCOME, RECEIVED, RESOLVED, Tally
+from schemas.tallies import (
+    LINKED,
+    OPEN_ACCEPTED,
+    OUTCOME,
+    RECEIVED,
+    RESOLVED,
+    LinkedCounters,
+    Tally,
+    of_procedure,
+    read_subset,
+)
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import fold, micros
 from streams.domain.tally import DueIndex, TallyBook, footprint, recount, standing, without_zeros
@@ -124,6 +134,34 @@ def test_totals_do_not_depend_on_order_or_repeats(tallies, random):
         for year in ("2020", "2021"):
             expected = sum(tally.counts["refused"] for tally in mine if tally.day.startswith(year))
             assert counters.years.get(year, {}).get("refused", 0) == expected
+
+
+def test_totals_tell_the_linked_apart_and_nothing_of_procedures():
+    totals = Totals()
+
+    def tell(subset, day, partition=0, **counts):
+        share = Tally(unit_id="a", partition=partition, offset=1, as_of=START, counts=counts, day=day, subset=subset)
+        return totals.apply(share)
+
+    assert tell("", None, open_paused=2)
+    assert tell("", "2021-03-01", received_direct=2)
+    assert totals.counters("a").linked is None
+    assert tell(LINKED, None, open_paused=1)
+    assert tell(LINKED, "2021-03-01", received_direct=1)
+    assert tell(LINKED, "2021-03-01", partition=1, received_direct=1)
+    assert not tell(of_procedure("9.1"), None, open_paused=2)
+    assert not tell(of_procedure("9.1", linked=True), None, open_paused=1)
+    found = totals.counters("a")
+    assert (found.stock, found.total) == ({"open_paused": 2}, {"received_direct": 2})
+    assert found.linked == LinkedCounters(
+        stock={"open_paused": 1}, total={"received_direct": 2}, years={"2021": {"received_direct": 2}}
+    )
+
+
+def test_a_subset_is_read_as_it_was_written():
+    subsets = {"": (None, False), LINKED: (None, True), of_procedure("9.1"): ("9.1", False)}
+    for subset, meaning in {**subsets, of_procedure("9.1", linked=True): ("9.1", True)}.items():
+        assert read_subset(subset) == meaning
 
 
 def test_a_policy_names_its_own_soon():

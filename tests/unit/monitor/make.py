@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from schemas.reference import Unit
+from schemas.reference import ProcedureRecord, Unit
 from schemas.tallies import Progress, Tally, progress_key
 from services.monitor.board import Board
 from services.monitor.freshness import LogEnds, judge
@@ -33,8 +33,24 @@ class TallyRecord(NamedTuple):
     at_ms: int = int(NOW_S * 1000)
 
 
-def tally(unit_id: str, *, partition: int = 0, day: str | None = None, offset: int = 1, **counts: int) -> TallyRecord:
-    made = Tally(unit_id=unit_id, partition=partition, offset=offset, as_of=AS_OF_US, counts=counts, day=day)
+def procedure(id_: str, field_id: str, *, field_vi: str = "", field_en: str = "") -> ProcedureRecord:
+    return ProcedureRecord(
+        id=id_,
+        name_vi=f"Thủ tục {id_}",
+        name_en=f"Procedure {id_}",
+        field_id=field_id,
+        field_vi=field_vi or f"Lĩnh vực {field_id}",
+        field_en=field_en or f"Field {field_id}",
+        desk="centre",
+    )
+
+
+def tally(
+    unit_id: str, *, partition: int = 0, day: str | None = None, offset: int = 1, subset: str = "", **counts: int
+) -> TallyRecord:
+    made = Tally(
+        unit_id=unit_id, partition=partition, offset=offset, as_of=AS_OF_US, counts=counts, day=day, subset=subset
+    )
     return TallyRecord(made.key, msgspec.json.encode(made))
 
 
@@ -50,8 +66,10 @@ def apply(board: Board, *records: TallyRecord) -> None:
         board.apply_tally(key, value, at_ms=at_ms)
 
 
-def board(*records: TallyRecord, units: Iterable[Unit] = UNITS) -> Board:
+def board(*records: TallyRecord, units: Iterable[Unit] = UNITS, procedures: Iterable[ProcedureRecord] = ()) -> Board:
     made = Board()
+    for each in procedures:
+        made.apply_procedure(each.id, each.model_dump_json().encode())
     for unit in units:
         made.apply_unit(unit.id, unit.model_dump_json().encode())
     apply(made, *records)

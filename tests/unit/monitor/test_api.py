@@ -146,7 +146,8 @@ def test_the_page_comes_from_here_alone() -> None:
 def test_the_openapi_document_is_valid_and_needs_no_broker() -> None:
     document = openapi_document()
     validate(document)
-    assert set(document["paths"]) == {"/v1/units", "/v1/units/{unit_id}", "/v1/stream", "/livez", "/readyz", "/metrics"}
+    units = {f"/v1/units{below}" for below in ("", "/{unit_id}", "/{unit_id}/fields", "/{unit_id}/procedures")}
+    assert set(document["paths"]) == {*units, "/v1/stream", "/livez", "/readyz", "/metrics"}
     assert document == get("/openapi.json").json()
 
 

@@ -14,7 +14,7 @@ from tests.unit.monitor.make import CENTRE, CITY, UNITS, WARD, apply, board, hea
 
 def stock_of(made: Board, unit_id: str) -> dict[str, int] | None:
     own = made.own(unit_id)
-    return None if own is None else {counter: count for counter, count in own.stock.items() if count}
+    return None if own is None else {counter: count for counter, count in own.all.stock.items() if count}
 
 
 def test_partitions_add_up_in_any_order() -> None:
