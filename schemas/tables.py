@@ -28,6 +28,8 @@ MART_FRESHNESS: Final = "mart.freshness"
 MART_UNITS: Final = "mart.units"  # with the places above them, and where their figures are shown today
 MART_PROCEDURES: Final = "mart.procedures"
 MART_UNIT_DAILY_NOW: Final = "mart.unit_daily_now"  # `unit_daily` under today's units
+MART_FLOW_DOSSIERS: Final = "mart.flow_dossiers"  # one row per count: every sum of flows, opened
+MART_CORRECTIONS: Final = "mart.corrections"  # what changed figures of days that had passed
 
 TABLES: Final = (
     RAW_MIGRATIONS,
@@ -48,4 +50,6 @@ VIEWS: Final = (
     MART_UNITS,
     MART_PROCEDURES,
     MART_UNIT_DAILY_NOW,
+    MART_FLOW_DOSSIERS,
+    MART_CORRECTIONS,
 )

@@ -95,7 +95,7 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
             raise MigrationError(f"{path.name}: expected a name such as 0001_databases.sql")
         found.append(Migration(int(match[1]), path.name, path.read_text("utf-8")))
     numbers = [migration.version for migration in found]
-    if not found or numbers != list(range(1, len(found) + 1)):
+    if not found or len(set(numbers)) != len(numbers):
         raise MigrationError(f"{folder}: expected files numbered 0001, 0002 and so on, each once")
     return found
 
