@@ -44,7 +44,9 @@ def store(warehouse: Warehouse, logged: Sequence[Logged], *, rules: Rulebook | N
     batch = Batch(topic="t", partition=PARTITION, records=records, prev_offset=first - 1)
     warehouse.insert(RAW_EVENTS, event_columns(batch).columns, token=uuid4().hex)
     if rules is not None:
-        _store_states(warehouse, [(record.offset, event) for record, (event, _) in zip(records, logged, strict=True)], rules)
+        _store_states(
+            warehouse, [(record.offset, event) for record, (event, _) in zip(records, logged, strict=True)], rules
+        )
 
 
 def _store_states(warehouse: Warehouse, events: Iterable[tuple[int, Event]], rules: Rulebook) -> None:

@@ -8,12 +8,12 @@ never depends on what the tables conclude today.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.state import Dossier
 from schemas.tallies import FLOW, STOCK, Counts
-from services.reports.log import FOREVER, Ask, Known, Selection, last_recorded, read_known
+from services.reports.log import Ask, Known, Selection, last_recorded, read_known
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import fold, micros
 from streams.domain.story import happened_by
@@ -38,8 +38,19 @@ class View:
 
     @classmethod
     def of_period(cls, ask: Ask, last_on: date, *, now: datetime, known_at: datetime | None = None) -> "View":
-        """The view of a report: as of the end of its last day, or of the moment of the question when that was earlier."""
+        """The view of a report: as of the end of its last day, or of the question when that came before it."""
         return cls.of(ask, now=now, at=min(end_of(last_on), known_at or now), known_at=known_at)
+
+
+def instant_of(text: str) -> datetime:
+    """An instant as people write it: a day (its end), or an ISO time, without a zone on the office's clock.
+
+    A plus sign that came through a URL as a space is read as one. `ValueError` for anything else.
+    """
+    if len(text) == len("2021-01-31"):
+        return end_of(date.fromisoformat(text))
+    moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=OFFICE)
 
 
 def end_of(day: date) -> datetime:
@@ -87,5 +98,3 @@ def counters_as_of(dossiers: Iterator[Dossier], at: datetime, unit_id: str) -> C
         for counter, count in without_zeros(counts).items():
             total[counter] += count
     return total
-
-

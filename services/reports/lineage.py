@@ -34,7 +34,7 @@ FROM {MART_FLOW_DOSSIERS}
 WHERE unit_id = {{unit:String}} AND counter = {{counter:String}} AND day BETWEEN {{first:Date}} AND {{last:Date}}
     AND ({{procedure:String}} = '' OR procedure_id = {{procedure:String}})
 GROUP BY dossier_id, event_offset
-ORDER BY dossier_id"""
+ORDER BY dossier_id"""  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,11 @@ def _did(each: Step, rules: Rulebook) -> Iterator[str]:
         if before.due_at is None:
             yield f"promise {_text(after.due_at)} ({cause})"
         else:
-            yield f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause}, {policy.resume.value})" if (
-                each.entry.due_at is None
-            ) else f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause})"
+            yield (
+                f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause}, {policy.resume.value})"
+                if (each.entry.due_at is None)
+                else f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause})"
+            )
     if after.due_announced != before.due_announced and each.entry.due_at == after.due_announced:
         yield f"apology: announces {_text(after.due_announced)}, the promise stays"
     if after.paused_at is not None and before.paused_at is None:
@@ -178,9 +180,7 @@ def _state(dossier: Dossier, rules: Rulebook, at: datetime) -> dict[str, Any]:
     }
 
 
-def _why(
-    dossier: Dossier, on_time: str, band: tuple[int, int] | None, bucket: str | None, at: datetime
-) -> str:
+def _why(dossier: Dossier, on_time: str, band: tuple[int, int] | None, bucket: str | None, at: datetime) -> str:
     if dossier.accepted_at is None:
         return "never accepted: it counts neither as received nor as resolved"
     if band is None:
@@ -203,4 +203,3 @@ def _status(status: Status | None) -> str:
 def _text(at: int | None) -> str:
     moment = moment_of(at)
     return "none" if moment is None else moment.isoformat(sep=" ", timespec="minutes").removesuffix("+07:00")
-

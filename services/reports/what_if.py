@@ -6,8 +6,8 @@ office wrote into an event stay as they were written.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 from schemas.state import Dossier, Timeliness
 from schemas.tallies import OPEN_DUE_SOON, OPEN_REGISTERED, OPEN_WITHIN_DUE
@@ -79,6 +79,21 @@ def compare(
                 if len(found.first) < limit:
                     found.first.append(Switch(name, known.dossier_id, other.unit_id or "", was, would_be))
     return found
+
+
+def as_document(found: Comparison) -> dict[str, Any]:
+    """The comparison for programs."""
+    return {
+        "dossiers": found.dossiers,
+        "counts": found.counts,
+        "switched": [
+            {"rules": name, "was": was, "would_be": would_be, "dossiers": count}
+            for name, counter in found.switched.items()
+            for (was, would_be), count in sorted(counter.items())
+        ],
+        "total": found.total,
+        "first": [asdict(each) for each in found.first],
+    }
 
 
 def class_of(dossier: Dossier, cells: Cells, units: Sequence[str] = ()) -> str:

