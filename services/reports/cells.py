@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from schemas.state import Dossier
@@ -86,7 +87,7 @@ class Cells:
         happened = [flow.counter for flow in flows if flow.day >= first]
         for counter in (flow.counter for flow in flows if flow.day < first):
             counts["carried_over"] += (counter in _CAME) - (counter in _WENT)
-        for counter, ending in zip(happened, [*happened[1:], ""], strict=True):
+        for counter, ending in pairwise((*happened, "")):
             counts[counter] += 1
             if counter in _RESOLVED:
                 counts["resolved"] += 1

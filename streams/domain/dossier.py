@@ -99,7 +99,7 @@ def fold(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> Dossier:
     seen: set[str] = set()
     for entry in entries:
         if entry.identity in seen:
-            _mark(dossier, entry, AnomalyCode.ID_REUSED)
+            mark(dossier, entry, AnomalyCode.ID_REUSED)
         elif entry.identity not in removed:
             step(dossier, entry, rules)
         seen.add(entry.identity)
@@ -144,11 +144,12 @@ def taken_back(entries: list[Entry], dossier: Dossier) -> set[str]:
         if target is None or target.unit_id == entry.unit_id:
             removed.add(entry.retracts)
         else:
-            _mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
+            mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
     return removed
 
 
-def _mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
+def mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
+    """Keep a fact that moves nothing, with the status that it met."""
     dossier.anomalies = (*dossier.anomalies, Anomaly(entry.identity, entry.kind, code, dossier.status))
 
 
@@ -158,9 +159,9 @@ def step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
         return
     status = next_status(dossier.status, entry.kind, accepted=dossier.accepted_at is not None)
     if dossier.unit_id is not None and entry.unit_id != dossier.unit_id:
-        _mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
+        mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
     elif status is None:
-        _mark(dossier, entry, AnomalyCode.NOT_ALLOWED)
+        mark(dossier, entry, AnomalyCode.NOT_ALLOWED)
     else:
         _move(dossier, entry, status, rules)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.events import Kind
 from schemas.state import AnomalyCode, Dossier, Entry
 from streams.domain.deadline import Rulebook
-from streams.domain.dossier import new_dossier, place, step, taken_back
+from streams.domain.dossier import mark, new_dossier, place, step, taken_back
 
 
 class Step(NamedTuple):
@@ -50,10 +50,11 @@ def steps(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> list[St
         before, known = copy(dossier), len(dossier.anomalies)
         anomaly = refused.get(entry.identity)
         if entry.identity in seen:
-            anomaly = AnomalyCode.ID_REUSED
+            mark(dossier, entry, AnomalyCode.ID_REUSED)
         elif entry.identity not in removed:
             step(dossier, entry, rules)
-            anomaly = dossier.anomalies[known].code if len(dossier.anomalies) > known else anomaly
+        if len(dossier.anomalies) > known:
+            anomaly = dossier.anomalies[known].code
         seen.add(entry.identity)
         told.append(Step(entry, before, copy(dossier), anomaly, removed_by.get(entry.identity)))
     return told
