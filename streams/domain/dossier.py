@@ -131,18 +131,21 @@ def place(entry: Entry) -> tuple[int, int, str, bytes]:
     return entry.at, RANK[entry.kind], entry.identity, _ENCODER.encode(entry)
 
 
-def taken_back(entries: list[Entry], dossier: Dossier) -> set[str]:
-    """Identities that a retraction in force removes. Later retractions are heard first: one may take back another."""
+def taken_back(entries: list[Entry], dossier: Dossier) -> dict[str, str]:
+    """Identities that a retraction in force removes, each with the retraction's own.
+
+    Later retractions are heard first: one may take back another.
+    """
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.identity, entry)
-    removed: set[str] = set()
+    removed: dict[str, str] = {}
     for entry in reversed(first.values()):  # what reuses an id says nothing, no retraction either
         if entry.retracts is None or entry.identity in removed:
             continue
         target = first.get(entry.retracts)
         if target is None or target.unit_id == entry.unit_id:
-            removed.add(entry.retracts)
+            removed[entry.retracts] = entry.identity
         else:
             mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
     return removed

@@ -39,11 +39,6 @@ def steps(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> list[St
     dossier = new_dossier(dossier_id, rules)
     removed = taken_back(entries, dossier)
     refused = {anomaly.identity: anomaly.code for anomaly in dossier.anomalies}
-    removed_by = {
-        entry.retracts: entry.identity
-        for entry in entries
-        if entry.retracts is not None and entry.identity not in removed and entry.identity not in refused
-    }
     told: list[Step] = []
     seen: set[str] = set()
     for entry in entries:
@@ -56,5 +51,5 @@ def steps(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> list[St
         if len(dossier.anomalies) > known:
             anomaly = dossier.anomalies[known].code
         seen.add(entry.identity)
-        told.append(Step(entry, before, copy(dossier), anomaly, removed_by.get(entry.identity)))
+        told.append(Step(entry, before, copy(dossier), anomaly, None if anomaly else removed.get(entry.identity)))
     return told
