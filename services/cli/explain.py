@@ -9,7 +9,7 @@ from schemas.settings import read_settings
 from schemas.tallies import FLOW
 from services.cli.history import At, First, KnownAt, Last, Year, days, question, read
 from services.cli.output import AsJson, complain, console, print_json, print_rows
-from services.reports.as_of import state_of
+from services.reports.as_of import OFFICE, state_of
 from services.reports.cells import COUNTERS
 from services.reports.lineage import Member, digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
@@ -50,7 +50,8 @@ def dossier(
     if as_json:
         print_json({"as_of": view.at, "known_at": view.known_at, **story})
         return
-    table = Table(title=f"{code} as of {view.at:%d/%m/%Y %H:%M}, known at {view.known_at.astimezone():%d/%m/%Y %H:%M}")
+    at_, known = (_time(each.astimezone(OFFICE)) for each in (view.at, view.known_at))
+    table = Table(title=f"as of {at_}, known at {known}", title_justify="left")
     for name in ("happened", "event", "unit", "offset", "recorded", "did"):
         table.add_column(name, overflow="fold")
     for event in story["events"]:

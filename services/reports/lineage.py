@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from schemas.state import AnomalyCode, Dossier, Status
+from schemas.state import AnomalyCode, Dossier, Status, Timeliness
 from schemas.tables import MART_FLOW_DOSSIERS
 from schemas.tallies import FLOW
 from services.reports.as_of import moment_of
@@ -26,6 +26,7 @@ WHY_NOT: Final[Mapping[AnomalyCode, str]] = {
     AnomalyCode.FOREIGN_UNIT: "the unit that acted is not the one accountable for it",
     AnomalyCode.ID_REUSED: "its source and id had been used for another content",
 }
+_FORFEITED: Final = "overdue whenever it ends, for papers were asked for {} times"
 SPANS: Final = {"day": "the promised day", "half_day": "the half-day of the promise", "instant": "up to the promise"}
 
 _FLOWS: Final = f"""\
@@ -135,14 +136,11 @@ def _did(each: Step, rules: Rulebook) -> Iterator[str]:
         yield f"policy {after.policy_id}, calendar {after.calendar_id or 'none'}"
     if after.due_at != before.due_at:
         cause = after.due_changes[-1].cause.value if after.due_changes else "given"
-        if before.due_at is None:
-            yield f"promise {_text(after.due_at)} ({cause})"
-        else:
-            yield (
-                f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause}, {policy.resume.value})"
-                if (each.entry.due_at is None)
-                else f"promise {_text(before.due_at)} to {_text(after.due_at)} ({cause})"
-            )
+        by = cause if each.entry.due_at is not None else f"{cause}, {policy.resume.value}"
+        moved = _text(after.due_at) if before.due_at is None else f"{_text(before.due_at)} to {_text(after.due_at)}"
+        yield f"promise {moved} ({by})"
+    elif after.closes_at != before.closes_at:
+        yield f"the promise is forfeited: papers were asked for {after.supplements} times"
     if after.due_announced != before.due_announced and each.entry.due_at == after.due_announced:
         yield f"apology: announces {_text(after.due_announced)}, the promise stays"
     if after.paused_at is not None and before.paused_at is None:
@@ -184,15 +182,19 @@ def _why(dossier: Dossier, on_time: str, band: tuple[int, int] | None, bucket: s
     if dossier.accepted_at is None:
         return "never accepted: it counts neither as received nor as resolved"
     if band is None:
-        return "no promise was made, so it is undated, not a guess"
+        forfeited = dossier.supplements > 1 and (
+            dossier.timeliness is Timeliness.OVERDUE or dossier.closes_at is not None
+        )
+        return _FORFEITED.format(dossier.supplements) if forfeited else "no promise was made: undated, not a guess"
     span = f"on time is {SPANS[on_time]}: {_text(band[0])} to {_text(band[1])}"
     if dossier.timeliness is None:
         if dossier.paused_at is not None:
             return f"the clock stands since {_text(dossier.paused_at)}; {span}"
-        closes = "" if dossier.closes_at == band[1] else f", forfeited at {_text(dossier.closes_at)}"
-        return f"open at {_text(micros(at))} ({bucket}); {span}{closes}"
-    if dossier.ended_at is not None and dossier.timeliness.value == "overdue" and dossier.ended_at <= band[1]:
-        return f"overdue whenever it ends: papers were asked for {dossier.supplements} times; {span}"
+        if dossier.closes_at != band[1]:
+            return f"{_FORFEITED.format(dossier.supplements)}; {span}"
+        return f"open at {_text(micros(at))} ({bucket}); {span}"
+    if dossier.timeliness is Timeliness.OVERDUE and dossier.ended_at is not None and dossier.ended_at <= band[1]:
+        return f"{_FORFEITED.format(dossier.supplements)}; {span}"
     return f"ended at {_text(dossier.ended_at)}: {dossier.timeliness.value}; {span}"
 
 
