@@ -1,6 +1,6 @@
 """Why a number is so: from a cell to its dossiers, and from a dossier to its records in the log.
 
-A set of dossiers has a digest: SHA-256 over its sorted lines `dossier, tab, offset of its last event`. As long as both
+A set of dossiers has a digest: SHA-256 over its sorted lines `dossier offset` (that of its last event). As long as both
 are the same, so is the figure.
 """
 
@@ -49,7 +49,7 @@ class Member:
 
 def digest_of(members: Iterable[Member]) -> str:
     """The digest of a set of dossiers."""
-    return sha256("\n".join(sorted(f"{each.dossier_id}\t{each.event_offset}" for each in members)).encode()).hexdigest()
+    return sha256("\n".join(sorted(f"{each.dossier_id} {each.event_offset}" for each in members)).encode()).hexdigest()
 
 
 def stored_members(ask: Ask, cells: Cells, *, unit: str, counter: str, procedure: str = "") -> list[Member]:

@@ -107,7 +107,7 @@ class CellAnswer(Answer):
     count: int
     dossiers: int = Field(description="How many there are; `members` names the first ones.")
     digest: str = Field(
-        description="SHA-256 over the sorted lines `dossier, tab, offset of its last event`, all of them."
+        description="SHA-256 over the sorted lines `dossier offset` (that of its last event), all of them."
     )
     members: list[MemberView]
 
