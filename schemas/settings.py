@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     monitor_port: Port = Field(18081, description="Port of the monitor and its page.")
     stale_after_s: Annotated[float, Field(gt=0)] = Field(10.0, description="Counters older than this are called stale.")
 
+    reports_port: Port = Field(18082, description="Port of the reports: as-of, lineage, what-if.")
+
     clickhouse: str = Field("", description="host:port of a ClickHouse server; empty: the embedded engine in var.")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")

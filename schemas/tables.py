@@ -39,6 +39,8 @@ MART_SEQUENCE_GAPS: Final = "mart.sequence_gaps"
 MART_CODE_DATE_MISMATCHES: Final = "mart.code_date_mismatches"
 MART_IMPOSSIBLE_ORDERS: Final = "mart.impossible_orders"
 MART_UNIT_DAILY_ROLLED: Final = "mart.unit_daily_rolled"  # with the units below, linked dossiers once (ADR 0012)
+MART_FLOW_DOSSIERS: Final = "mart.flow_dossiers"  # one row per count: every sum of flows, opened
+MART_CORRECTIONS: Final = "mart.corrections"  # what changed figures of days that had passed
 
 TABLES: Final = (
     RAW_MIGRATIONS,
@@ -70,4 +72,6 @@ VIEWS: Final = (
     MART_SEQUENCE_GAPS,
     MART_CODE_DATE_MISMATCHES,
     MART_IMPOSSIBLE_ORDERS,
+    MART_FLOW_DOSSIERS,
+    MART_CORRECTIONS,
 )

@@ -19,6 +19,7 @@ from schemas.state import Dossier, Entry
 from schemas.tallies import Progress, Tally, UnitCounters
 from services.gateway.app import openapi_document as gateway_document
 from services.monitor.api import openapi_document as monitor_document
+from services.reports.api import openapi_document as reports_document
 
 PUBLISHED: Final = Path(__file__).parents[1] / "schemas" / "published"
 SAMPLES: Final = Path(__file__).parents[1] / "schemas" / "samples"
@@ -35,6 +36,7 @@ def documents() -> dict[str, Any]:
     found["asyncapi.json"] = _asyncapi()
     found["openapi-gateway.json"] = gateway_document()
     found["openapi-monitor.json"] = monitor_document()
+    found["openapi-reports.json"] = reports_document()
     return found
 
 

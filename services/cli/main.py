@@ -11,7 +11,22 @@ from typing import Final
 import typer
 
 from schemas.errors import ContractError, SettingsError, Unavailable
-from services.cli import config, demo, doctor, import_, lag, migrate, reference, report, send, sql, up
+from services.cli import (
+    config,
+    corrections,
+    demo,
+    doctor,
+    explain,
+    import_,
+    lag,
+    migrate,
+    reference,
+    report,
+    send,
+    sql,
+    up,
+    what_if,
+)
 from services.cli.output import complain
 
 EXIT_DIFFERS: Final = 1
@@ -31,6 +46,9 @@ app.command("up")(up.up)
 app.command("send")(send.send)
 app.command("import")(import_.import_)
 app.command("report")(report.report)
+app.command("corrections")(corrections.corrections)
+app.add_typer(explain.app, name="explain")
+app.command("what-if")(what_if.what_if)
 app.command("sql")(sql.sql)
 app.command("lag")(lag.lag)
 app.command("migrate")(migrate.migrate)

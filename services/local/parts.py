@@ -24,6 +24,7 @@ JSON_LOGS: Final = setting_name("log_json")
 SERVICES: Final = {  # in the order in which they are told to stop: first what takes work in
     "gateway": ("services.gateway", "gateway_port"),
     "monitor": ("services.monitor", "monitor_port"),
+    "reports": ("services.reports", "reports_port"),
     "sink": ("services.sink", "sql_port"),
     "worker": ("streams", "worker_port"),
 }

@@ -31,7 +31,7 @@ def setting_name(field: str) -> str:
 def ports_of(settings: Settings) -> dict[str, tuple[str, int]]:
     """Setting to (host, port) for everything that `hoso up` would listen on."""
     fields = {} if settings.kafka else dict.fromkeys(("kafka_port", "kafka_controller_port"), BROKER_HOST)
-    fields |= dict.fromkeys(("worker_port", "gateway_port", "monitor_port", "sql_port"), settings.host)
+    fields |= dict.fromkeys(("worker_port", "gateway_port", "monitor_port", "reports_port", "sql_port"), settings.host)
     return {setting_name(field): (host, getattr(settings, field)) for field, host in fields.items()}
 
 

@@ -51,6 +51,7 @@ class LocalStack:
         self.urls: Final = {
             "page": f"{url(settings, settings.monitor_port)}/",
             "gateway": f"{url(settings, settings.gateway_port)}/v1/events",
+            "reports": f"{url(settings, settings.reports_port)}/v1/report",
             "sql": settings.clickhouse or url(settings, settings.sql_port),
             "kafka": settings.kafka or f"{BROKER_HOST}:{settings.kafka_port}",
             "logs": str(settings.var / "log"),

@@ -87,7 +87,7 @@ class State(StrEnum):
 
 
 def read_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """The files of this release, in order. `MigrationError` when a number is missing, doubled or a name is odd."""
+    """The files of this release, in order. `MigrationError`: there is none, a number is doubled, a name is odd."""
     found: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)

@@ -93,15 +93,15 @@ def history_of(dossier: Dossier) -> list[Entry]:
 
 def fold(dossier_id: str, history: Iterable[Entry], rules: Rulebook) -> Dossier:
     """The state that any order and any repetition of these facts leads to."""
-    entries = sorted(set(history), key=_place)
+    entries = sorted(set(history), key=place)
     dossier = new_dossier(dossier_id, rules)
-    taken_back = _taken_back(entries, dossier)
+    removed = taken_back(entries, dossier)
     seen: set[str] = set()
     for entry in entries:
         if entry.identity in seen:
-            _mark(dossier, entry, AnomalyCode.ID_REUSED)
-        elif entry.identity not in taken_back:
-            _step(dossier, entry, rules)
+            mark(dossier, entry, AnomalyCode.ID_REUSED)
+        elif entry.identity not in removed:
+            step(dossier, entry, rules)
         seen.add(entry.identity)
         dossier.last_at, dossier.last_rank = entry.at, RANK[entry.kind]
     dossier.history = msgspec.Raw(_ENCODER.encode(entries))
@@ -119,47 +119,52 @@ def append(dossier: Dossier, entry: Entry, rules: Rulebook) -> Dossier:
         if entry in entries:
             return dossier
         return fold(dossier.id, [*entries, entry], rules)
-    _step(dossier, entry, rules)
+    step(dossier, entry, rules)
     dossier.last_at, dossier.last_rank = entry.at, rank
     separator = b"," if len(history) > len(b"[]") else b""
     dossier.history = msgspec.Raw(b"%b%b%b]" % (history[:-1], separator, _ENCODER.encode(entry)))
     return dossier
 
 
-def _place(entry: Entry) -> tuple[int, int, str, bytes]:
+def place(entry: Entry) -> tuple[int, int, str, bytes]:
+    """Where a fact stands in its history: by time, lifecycle rank, identity, and content when an identity is reused."""
     return entry.at, RANK[entry.kind], entry.identity, _ENCODER.encode(entry)
 
 
-def _taken_back(entries: list[Entry], dossier: Dossier) -> set[str]:
-    """Identities that a retraction in force removes. Later retractions are heard first: one may take back another."""
+def taken_back(entries: list[Entry], dossier: Dossier) -> dict[str, str]:
+    """Identities that a retraction in force removes, each with the retraction's own.
+
+    Later retractions are heard first: one may take back another.
+    """
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.identity, entry)
-    removed: set[str] = set()
+    removed: dict[str, str] = {}
     for entry in reversed(first.values()):  # what reuses an id says nothing, no retraction either
         if entry.retracts is None or entry.identity in removed:
             continue
         target = first.get(entry.retracts)
         if target is None or target.unit_id == entry.unit_id:
-            removed.add(entry.retracts)
+            removed[entry.retracts] = entry.identity
         else:
-            _mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
+            mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
     return removed
 
 
-def _mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
+def mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
+    """Keep a fact that moves nothing, with the status that it met."""
     dossier.anomalies = (*dossier.anomalies, Anomaly(entry.identity, entry.kind, code, dossier.status))
 
 
-def _step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
+def step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
     """Move the dossier by one fact, or mark why not."""
     if entry.kind is Kind.RETRACTED:
         return
     status = next_status(dossier.status, entry.kind, accepted=dossier.accepted_at is not None)
     if dossier.unit_id is not None and entry.unit_id != dossier.unit_id:
-        _mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
+        mark(dossier, entry, AnomalyCode.FOREIGN_UNIT)
     elif status is None:
-        _mark(dossier, entry, AnomalyCode.NOT_ALLOWED)
+        mark(dossier, entry, AnomalyCode.NOT_ALLOWED)
     else:
         _move(dossier, entry, status, rules)
 

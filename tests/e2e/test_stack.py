@@ -28,8 +28,8 @@ pytestmark = [
 
 HOSO: Final = Path(sys.executable).with_name("hoso")
 SAMPLE: Final = Path(__file__).parents[2] / "schemas" / "samples" / "accepted.v1.json"
-PORTS: Final = ("KAFKA", "KAFKA_CONTROLLER", "WORKER", "GATEWAY", "MONITOR", "SQL")
-HEALTH: Final = ("WORKER", "GATEWAY", "MONITOR", "SQL")
+PORTS: Final = ("KAFKA", "KAFKA_CONTROLLER", "WORKER", "GATEWAY", "MONITOR", "REPORTS", "SQL")
+HEALTH: Final = ("WORKER", "GATEWAY", "MONITOR", "REPORTS", "SQL")
 WAIT_S_MAX: Final = 60.0
 
 
@@ -125,7 +125,7 @@ def children(process: subprocess.Popen[str]) -> dict[str, int]:
     names = {
         "kafka.Kafka": "broker",
         "streams": "worker",
-        **{f"services.{name}": name for name in ("gateway", "monitor", "sink")},
+        **{f"services.{name}": name for name in ("gateway", "monitor", "reports", "sink")},
     }
     found = {}
     with suppress(FileNotFoundError, ProcessLookupError):  # it ended while we looked
@@ -165,11 +165,12 @@ def test_everything_answers_and_says_where(stack: Stack) -> None:
     assert stack.urls == {
         "page": f"http://127.0.0.1:{stack.port('MONITOR')}/",
         "gateway": f"http://127.0.0.1:{stack.port('GATEWAY')}/v1/events",
+        "reports": f"http://127.0.0.1:{stack.port('REPORTS')}/v1/report",
         "sql": f"http://127.0.0.1:{stack.port('SQL')}",
         "kafka": f"127.0.0.1:{stack.port('KAFKA')}",
         "logs": str(stack.var / "log"),
     }
-    assert children(stack.process).keys() == {"broker", "worker", "gateway", "monitor", "sink"}
+    assert children(stack.process).keys() == {"broker", "worker", "gateway", "monitor", "reports", "sink"}
     assert S_IMODE((stack.var / "demo.key").stat().st_mode) == 0o600
 
 
@@ -240,7 +241,7 @@ def test_a_part_that_cannot_go_on_stops_everything_and_says_why(stack: Stack, ho
     assert "cannot go on" in home.said()
     assert "no-such-policy" in home.said()
     assert someone_listens(home) == []
-    assert parts == {"worker", "gateway", "monitor", "sink"}, "the broker that was named is used"
+    assert parts == {"worker", "gateway", "monitor", "reports", "sink"}, "the broker that was named is used"
 
 
 def test_sigterm_leaves_nothing_running(stack: Stack) -> None:

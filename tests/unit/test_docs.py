@@ -76,7 +76,7 @@ def test_pages_that_the_code_names_exist() -> None:
 
 def test_commands_exist() -> None:
     known = {each.name for each in (*app.registered_commands, *app.registered_groups)}
-    assert set(re.findall(r"^(?:\w+=\S+ )*hoso ([a-z]\w*)", SHELL, re.MULTILINE)) <= known
+    assert set(re.findall(r"^(?:\w+=\S+ )*hoso ([a-z][\w-]*)", SHELL, re.MULTILINE)) <= known
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {word for line in re.findall(r"\bmake((?: [a-z]+)+)`", README) for word in line.split()} <= targets
 

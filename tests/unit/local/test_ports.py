@@ -16,6 +16,7 @@ ALL = {
     "HOSO_WORKER_PORT": ("0.0.0.0", 19094),
     "HOSO_GATEWAY_PORT": ("0.0.0.0", 18080),
     "HOSO_MONITOR_PORT": ("0.0.0.0", 18081),
+    "HOSO_REPORTS_PORT": ("0.0.0.0", 18082),
     "HOSO_SQL_PORT": ("0.0.0.0", 18123),
 }
 
