@@ -1,6 +1,7 @@
 """`hoso reference`: the files of units, procedures, calendars and policies, and the topics that they fill."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +29,9 @@ def check(as_json: AsJson = False) -> None:
     not answer.
     """
     settings = read_settings()
-    report = _report(settings)
+    files, report = _look(settings)
     if not report["flaws"]:
-        report["topics"] = asyncio.run(_compare(settings))
+        report["topics"] = asyncio.run(_compare(settings, files))
     due = [standing for standing in report["topics"].values() if standing.due]
     if as_json:
         print_json(report)
@@ -50,7 +51,7 @@ def load(as_json: AsJson = False) -> None:
     answer.
     """
     settings = read_settings()
-    report = _report(settings)
+    _, report = _look(settings)
     if not report["flaws"]:
         report["written"] = asyncio.run(_load(settings))
     if as_json:
@@ -63,23 +64,19 @@ def load(as_json: AsJson = False) -> None:
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def _report(settings: Settings) -> dict[str, Any]:
+def _look(settings: Settings) -> tuple[Mapping[str, list[Any]], dict[str, Any]]:
     from services.reference import find_flaws, read_files
 
     files = read_files(settings)
-    return {
-        "records": {kind: len(records) for kind, records in files.items()},
-        "flaws": find_flaws(files),
-        "topics": {},
-    }
+    counts = {kind: len(records) for kind, records in files.items()}
+    return files, {"records": counts, "flaws": find_flaws(files), "topics": {}}
 
 
-async def _compare(settings: Settings) -> dict[str, Any]:
-    from services.reference import read_files
+async def _compare(settings: Settings, files: Mapping[str, list[Any]]) -> dict[str, Any]:
     from services.topics import compare_reference
 
     await _ask_for_topics(settings)
-    return dict(await compare_reference(settings, read_files(settings)))
+    return dict(await compare_reference(settings, files))
 
 
 async def _load(settings: Settings) -> dict[str, int]:

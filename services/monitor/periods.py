@@ -37,6 +37,8 @@ def unit_view(
         name_vi=unit.name_vi if unit else unit_id,
         name_en=unit.name_en if unit else unit_id,
         parent_id=parent_id,
+        valid_from=unit.valid_from if unit else None,
+        valid_to=unit.valid_to if unit else None,
         stock=Stock(**{counter: stock.get(counter, 0) for counter in STOCK}) if family else None,
         in_progress=sum(stock.get(counter, 0) for counter in OPEN_ACCEPTED) if family else None,
         today=period(family, today, today) if today else None,

@@ -89,6 +89,8 @@ class UnitView(View):
     name_vi: str = Field(description="The id, when the reference data does not know the unit.")
     name_en: str
     parent_id: str | None
+    valid_from: date | None = Field(None, description="First day of the unit; null: since ever.")
+    valid_to: date | None = Field(None, description="Its last day; null: still there.")
     stock: Stock | None
     in_progress: int | None = Field(description="All of `stock` except the registered.")
     today: Period | None = Field(description="The local day of `freshness.as_of`.")

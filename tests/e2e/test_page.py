@@ -155,7 +155,10 @@ def cell(page: Page, unit_id: str, name: str) -> Any:
 async def test_the_city_and_every_unit_are_shown_in_vietnamese_notation() -> None:
     async with opened(Wall()) as page:
         await expect(page.locator("h1")).to_have_text("Thành phố Uông Bí")
-        await expect(page.locator("#units tr")).to_have_count(12)
+        # Neither the province, which has nothing beside the city, nor units of another time.
+        await expect(page.locator("#units tr:visible")).to_have_count(12)
+        await expect(page.locator("[id='unit-22']")).to_be_hidden()
+        await expect(page.locator("[id='unit-22.YENTU']")).to_be_hidden()
         await expect(page.locator("#state")).to_have_text("Đang cập nhật")
         await expect(page.locator("#as-of")).to_have_text("31/12/2021 17:00:00")
         for name, text in {
@@ -168,6 +171,16 @@ async def test_the_city_and_every_unit_are_shown_in_vietnamese_notation() -> Non
         await expect(cell(page, CENTRE, "earlyShare")).to_have_attribute(
             "title", "% trước hạn = giải quyết trước hạn ÷ đã giải quyết = 122.562 ÷ 128.539"
         )
+
+
+async def test_a_unit_of_another_time_is_shown_once_it_has_numbers() -> None:
+    wall = Wall()
+    async with opened(wall) as page:
+        wall.move(tally("22.YENTU", day="2021-12-31", received_direct=1))
+        await expect(page.locator("[id='unit-22.YENTU']")).to_be_visible()
+        await expect(page.locator("h1")).to_have_text("Tỉnh Quảng Ninh")  # it holds more than the city now
+        await expect(page.locator("#units tr:visible")).to_have_count(14)
+        await expect(figure(page, "workload")).to_have_text("129.034")
 
 
 async def test_numbers_move_without_a_reload_and_are_marked() -> None:

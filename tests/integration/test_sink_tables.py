@@ -11,7 +11,7 @@ import pytest
 
 from schemas.codec import encode
 from schemas.events import Kind
-from schemas.reference import read_records, read_units
+from schemas.reference import Unit, read_records, read_units
 from schemas.state import Dossier, Flow, Status, Timeliness
 from schemas.tables import (
     CORE_DOSSIERS,
@@ -37,7 +37,7 @@ from services.sink.reference_rows import unit_row
 from services.sink.targets import TARGETS, Target
 from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
 from streams.domain.tally import standing
-from tests.factories import event
+from tests.factories import OFFICE, event
 from tests.unit.sink.make import FakeRecord
 
 UNITS = {"06808": "Phường Trưng Vương", "06811": "Phường Quang Trung"}
@@ -249,6 +249,30 @@ def test_figures_under_the_units_of_today_have_the_same_totals(warehouse: Wareho
     rows = warehouse.query(f"SELECT unit_id, opening, closing FROM {MART_UNIT_DAILY_NOW} ORDER BY unit_id, day")
     for (unit, _, closing), (next_unit, opening, _) in pairwise(rows):
         assert unit != next_unit or opening == closing
+
+
+def test_a_unit_is_itself_until_its_last_day_has_passed_and_circles_end(warehouse: Warehouse) -> None:
+    today = datetime.now(OFFICE).date()
+    units = [
+        Unit(id="top", name_vi="a", name_en="a"),
+        Unit(id="ends-today", name_vi="a", name_en="a", parent_id="top", valid_to=today, successor_ids=("heir",)),
+        Unit(id="ended", name_vi="a", name_en="a", parent_id="gone", valid_to=today - timedelta(days=1)),
+        Unit(id="gone", name_vi="a", name_en="a", parent_id="top", valid_to=today - timedelta(days=1)),
+        Unit(id="heir", name_vi="a", name_en="a", parent_id="top"),
+        Unit(id="x", name_vi="a", name_en="a", parent_id="y", valid_to=date(2020, 1, 1), successor_ids=("y",)),
+        Unit(id="y", name_vi="a", name_en="a", parent_id="x", valid_to=date(2020, 1, 1), successor_ids=("x",)),
+    ]
+    store_upserts(warehouse, "core.units", unit_row, [(unit.id, unit.model_dump(mode="json")) for unit in units])
+    rows = warehouse.query("SELECT unit_id, path, is_current, now_id, now_parent_id FROM mart.units ORDER BY unit_id")
+    assert rows == [
+        ("ended", ["ended", "gone", "top"], 0, "ended", "top"),
+        ("ends-today", ["ends-today", "top"], 1, "ends-today", "top"),
+        ("gone", ["gone", "top"], 0, "gone", "top"),
+        ("heir", ["heir", "top"], 1, "heir", "top"),
+        ("top", ["top"], 1, "top", ""),
+        ("x", ["x", "y"], 0, "y", "y"),
+        ("y", ["y", "x"], 0, "x", "x"),
+    ]
 
 
 def test_mart_dossiers_places_every_dossier_where_the_core_does(warehouse: Warehouse) -> None:

@@ -61,16 +61,43 @@ function listen() {
 
 const roots = () => [...state.units.values()].filter((unit) => unit.parent_id === null);
 
+// Units of another time are left out while they have no numbers.
+function isShown(unit) {
+  const day = (state.freshness.as_of ?? new Date().toISOString()).slice(0, 10);
+  return unit.stock !== null || ((unit.valid_from ?? day) <= day && day <= (unit.valid_to ?? day));
+}
+
+const below = (id) => [...state.units.values()].filter((unit) => unit.parent_id === id && isShown(unit));
+
+// What the page is about: down from the only root while the one place below has all of the numbers, and units of its own.
+function topsBelow(above) {
+  let tops = below(null);
+  for (;;) {
+    const next = tops.length === 1 ? below(tops[0].id) : [];
+    const holdsAll = next.length === 1 && JSON.stringify(next[0].total) === JSON.stringify(tops[0].total)
+      && JSON.stringify(next[0].stock) === JSON.stringify(tops[0].stock);
+    if (!holdsAll || below(next[0].id).length === 0) return tops;
+    above.add(tops[0].id);
+    tops = next;
+  }
+}
+
 function showAll({ mark }) {
   showPeriods();
   showState();
-  const tops = roots();
+  const above = new Set();
+  const tops = topsBelow(above);
   const place = tops.length === 1 ? nameOf(tops[0]) : texts.everywhere;
   byId("place").textContent = tops.length ? place : "…";
   document.title = tops.length ? `${place} · ${texts.kicker}` : texts.kicker;
   const period = chosenPeriod();
   showNumbers(byId("figures"), sumOf(tops.map((unit) => numbersOf(unit, period))), mark);
-  for (const unit of state.units.values()) showNumbers(byId(`unit-${unit.id}`), numbersOf(unit, period), mark);
+  for (const unit of state.units.values()) {
+    const row = byId(`unit-${unit.id}`);
+    row.hidden = above.has(unit.id) || !isShown(unit);
+    row.style.setProperty("--top", above.size);
+    showNumbers(row, numbersOf(unit, period), mark);
+  }
   showFields();
 }
 
