@@ -7,8 +7,8 @@ import typer
 from schemas.settings import read_settings
 from services.cli.history import First, KnownAt, Last, Year, days, moment, question, read
 from services.cli.output import AsJson, console, print_json, print_rows
-from services.reports.cells import COUNTS
 from services.reports.corrections import Change, changes_between, sums_of
+from services.reports.form import COUNTS
 from services.reports.lineage import address_of
 from services.reports.log import Selection
 from services.reports.rules import rules_in_force

@@ -13,7 +13,8 @@ from typing import Any, Final
 from schemas.settings import Settings
 from schemas.tallies import FLOW
 from services.reports.as_of import OFFICE, View, state_of
-from services.reports.cells import COUNTS, Cells, Names, rows_of
+from services.reports.cells import Cells, Names, rows_of
+from services.reports.form import COUNTS
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Ask, Known, Selection, count_records, read_known
 from services.reports.rules import other_rules, rules_in_force

@@ -29,20 +29,10 @@ from schemas.tallies import (
     TRANSFERRED_IN,
     TRANSFERRED_OUT,
 )
+from services.reports.form import COUNTS
 from services.reports.log import Ask
 from streams.domain.dossier import micros
 from streams.domain.tally import standing
-
-COUNTS: Final = (
-    *("received", "received_online", "received_direct_or_postal", "carried_over"),
-    *("other_moves", "transferred_in", "transferred_out", "reopened"),
-    *("resolved", "resolved_early", "resolved_on_time", "resolved_overdue", "resolved_undated"),
-    "resolved_overdue_apologised",
-    *("not_granted_early", "not_granted_on_time", "not_granted_overdue", "not_granted_undated"),
-    *("in_progress", "in_progress_within_due", "in_progress_overdue", "in_progress_paused", "in_progress_undated"),
-    "in_progress_overdue_apologised",
-)
-"""The counts of a row of `mart.report_06a`."""
 
 COUNTERS: Final = tuple(dict.fromkeys((*COUNTS, *FLOW, *STOCK)))
 """Every name that a cell can have: of the form, a flow of a period, a stock at T."""
