@@ -14,8 +14,9 @@ from schemas.codec import Event, new_event
 from schemas.events import Channel, Kind, Outcome
 from schemas.state import Entry
 from services.reports.as_of import View, counters_as_of, dossiers_as_of, end_of, state_of
-from services.reports.cells import COUNTS, Cells, Names, rows_of
+from services.reports.cells import Cells, Names, rows_of
 from services.reports.corrections import changes_between, sums_of
+from services.reports.form import COUNTS
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
 from services.reports.rules import only
