@@ -11,7 +11,7 @@ from services.reports.cells import COUNTS
 from services.reports.corrections import Change, changes_between, sums_of
 from services.reports.lineage import address_of
 from services.reports.log import Selection
-from services.reports.rules import Rules
+from services.reports.rulebooks import Rules
 
 
 def corrections(

@@ -13,7 +13,7 @@ from services.reports.as_of import OFFICE, state_of
 from services.reports.cells import COUNTERS
 from services.reports.lineage import Member, digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
-from services.reports.rules import Rules
+from services.reports.rulebooks import Rules
 
 MEMBERS_SHOWN_MAX: Final = 50  # in a table on a terminal
 

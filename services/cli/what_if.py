@@ -9,7 +9,7 @@ from schemas.settings import read_settings
 from services.cli.history import At, First, KnownAt, Last, Year, days, question, read
 from services.cli.output import AsJson, console, print_json, print_rows
 from services.reports.log import Selection
-from services.reports.rules import Rules, UnknownRules
+from services.reports.rulebooks import Rules, UnknownRules
 from services.reports.what_if import CLASSES, as_document, compare
 
 

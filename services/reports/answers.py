@@ -16,7 +16,7 @@ from services.reports.as_of import OFFICE, View, state_of
 from services.reports.cells import COUNTS, Cells, Names, rows_of
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Ask, Known, Selection, count_records, read_known
-from services.reports.rules import Rules
+from services.reports.rulebooks import Rules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 from services.reports.what_if import as_document, compare
 from streams.domain.deadline import Rulebook

@@ -22,7 +22,7 @@ from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problem
 from services.reports.answers import RECORDS_MAX, Answers, Asked, NothingKnown, TooMuch
 from services.reports.as_of import instant_of
 from services.reports.cells import COUNTERS
-from services.reports.rules import UnknownRules
+from services.reports.rulebooks import UnknownRules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 
 PLACES: Final = 2  # folding holds a core each; the SQL door answers four at once

@@ -10,7 +10,7 @@ from services.http import serve
 from services.reports.answers import Answers
 from services.reports.api import Metrics, create_app
 from services.reports.door import open_tables
-from services.reports.rules import Rules
+from services.reports.rulebooks import Rules
 
 
 async def run(settings: Settings, *, stop: asyncio.Event) -> None:

@@ -22,7 +22,7 @@ from services.reports.cells import COUNTS, Cells, Names, rows_of
 from services.reports.corrections import changes_between, sums_of
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
-from services.reports.rules import Rules, UnknownRules, only
+from services.reports.rulebooks import Rules, UnknownRules, only
 from services.reports.what_if import STORED, compare
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
