@@ -9,7 +9,7 @@ from schemas.settings import read_settings
 from services.cli.history import At, First, KnownAt, Last, Year, days, question, read
 from services.cli.output import AsJson, console, print_json, print_rows
 from services.reports.log import Selection
-from services.reports.rules import UnknownRules, other_rules, rules_in_force
+from services.reports.rulebooks import Rules, UnknownRules
 from services.reports.what_if import CLASSES, as_document, compare
 
 
@@ -48,15 +48,14 @@ def what_if(
     if not policy and not calendar:
         raise typer.BadParameter("say which rules to try: --policy or --calendar", param_hint="--policy")
     period = days(settings, year, first, last)
-    stored = rules_in_force(settings)
-    try:
-        others = other_rules(
-            settings, policy, calendar_id=calendar or None, policies_file=policies_file, calendars_file=calendars_file
-        )
-    except UnknownRules as error:
-        raise typer.BadParameter(str(error), param_hint="--policy") from None
     units = [unit] if unit else []
     with question(settings, period=period, at=at, known_at=known_at) as (ask, view, cells):
+        records = Rules.read(ask, settings)
+        stored = records.in_force()
+        try:
+            others = records.with_files(policies_file, calendars_file).others(policy, calendar)
+        except UnknownRules as error:
+            raise typer.BadParameter(str(error), param_hint="--policy") from None
         known = read(ask, Selection(units=units, known_at=view.known_at), "folding")
         found = compare(known, stored, others, cells, units=units, limit=limit)
     if as_json:

@@ -17,7 +17,7 @@ from services.reports.cells import Cells, Names, rows_of
 from services.reports.form import COUNTS
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Ask, Known, Selection, count_records, read_known
-from services.reports.rules import other_rules, rules_in_force
+from services.reports.rulebooks import Rules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 from services.reports.what_if import as_document, compare
 from streams.domain.deadline import Rulebook
@@ -68,8 +68,8 @@ class Answers:
 
     def cell(self, asked: Asked, *, counter: str, procedure: str) -> CellAnswer:
         """The dossiers behind a number."""
-        rules = rules_in_force(self.settings)
         with self.open_() as ask:
+            rules = Rules.read(ask, self.settings).in_force()
             view, cells = self._period(ask, asked)
             if counter in FLOW and asked.at is None and asked.known_at is None:
                 members = stored_members(ask, cells, unit=asked.unit, counter=counter, procedure=procedure)
@@ -94,9 +94,9 @@ class Answers:
 
     def report(self, asked: Asked) -> ReportAnswer:
         """Rows of the report form."""
-        rules = rules_in_force(self.settings)
         units = [asked.unit] if asked.unit else []
         with self.open_() as ask:
+            rules = Rules.read(ask, self.settings).in_force()
             view, cells = self._period(ask, asked)
             states = (state_of(known, rules, view.at) for known in _read(ask, units, view))
             rows = rows_of(states, cells, Names.read(ask), units)
@@ -107,17 +107,17 @@ class Answers:
 
     def what_if(self, asked: Asked, *, policies: Sequence[str], calendar: str, limit: int) -> WhatIfAnswer:
         """Counts under other rules; `UnknownRules` when they are not there."""
-        rules = rules_in_force(self.settings)
-        others = other_rules(self.settings, [*policies], calendar_id=calendar or None)
         units = [asked.unit] if asked.unit else []
         with self.open_() as ask:
+            records = Rules.read(ask, self.settings)
+            rules, others = records.in_force(), records.others(policies, calendar)
             view, cells = self._period(ask, asked)
             found = compare(_read(ask, units, view), rules, others, cells, units=units, limit=limit)
         return WhatIfAnswer.model_validate({**_of_itself(view, rules), **_of_period(asked), **as_document(found)})
 
     def _story(self, code: str, at: datetime | None, known_at: datetime | None) -> dict[str, Any]:
-        rules = rules_in_force(self.settings)
         with self.open_() as ask:
+            rules = Rules.read(ask, self.settings).in_force()
             view = View.of(ask, now=self.settings.now(), at=at, known_at=known_at)
             known = next(read_known(ask, Selection(dossiers=[code], known_at=view.known_at)), None)
         if known is None:

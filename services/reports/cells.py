@@ -112,8 +112,7 @@ class Names:
     def read(cls, ask: Ask) -> "Names":
         """From the reference data in ClickHouse."""
         units = ask("SELECT unit_id, name_vi, name_en FROM core.units FINAL", {})
-        there = ask("SELECT count() FROM system.tables WHERE database = 'core' AND name = 'procedures'", {})
-        procedures = ask(_PROCEDURES, {}) if there[0][0] else []
+        procedures = ask(_PROCEDURES, {})
         return cls({row[0]: (row[1], row[2]) for row in units}, {row[0]: tuple(row[1:]) for row in procedures})
 
 

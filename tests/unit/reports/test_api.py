@@ -18,7 +18,6 @@ from services.reports import answers as limits
 from services.reports.answers import Answers
 from services.reports.api import PLACES, Metrics, create_app, openapi_document
 from services.reports.log import Ask
-from services.reports.rules import rules_in_force
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 from services.sink.clickhouse import open_embedded
 from services.sink.migrations import migrate, read_migrations
@@ -78,7 +77,7 @@ def test_every_answer_says_as_of_when_known_when_and_by_which_rules(ask: Ask) ->
         instants = "2022-01-05T00:00:00+07:00", "2021-12-31T23:59:59.999999+07:00"
         assert told["known_at"] == instants[0]
         assert told["as_of"] in instants
-        assert (told["policy"], told["rules"]) == ("vn-day-1", rules_in_force(SETTINGS).fingerprint)
+        assert (told["policy"], told["rules"]) == ("vn-day-1", rules().fingerprint)
 
 
 def test_a_dossier_stands_as_it_was_known(ask: Ask) -> None:
