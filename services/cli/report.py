@@ -104,7 +104,7 @@ def report(
             ok = show_indicators(settings, ask, period=period, unit_id=unit, written=written.value, output=output)
         else:
             with progress() as bar:
-                bar.add_task("reading", total=None)
+                task = bar.add_task("reading", total=None)
                 found = read_report(
                     ask,
                     unit_id=unit,
@@ -113,6 +113,8 @@ def report(
                     returned_on_time=returned_on_time,
                     settings=settings,
                     known_at=_instant(known_at),
+                    started=lambda records: bar.update(task, total=records),
+                    advance=lambda records: bar.advance(task, records),
                 )
             ok = _show(found, written, output)
     if not ok:

@@ -10,7 +10,7 @@ from services.cli.history import At, First, KnownAt, Last, Year, days, question,
 from services.cli.output import AsJson, console, print_json, print_rows
 from services.reports.log import Selection
 from services.reports.rulebooks import Rules, UnknownRules
-from services.reports.what_if import CLASSES, as_document, compare
+from services.reports.what_if import CLASSES, compare, comparison_document
 
 
 def what_if(
@@ -59,14 +59,13 @@ def what_if(
         known = read(ask, Selection(units=units, known_at=view.known_at), "folding")
         found = compare(known, stored, others, cells, units=units, limit=limit)
     if as_json:
-        print_json(
-            {"from": period[0], "to": period[1], "as_of": view.at, "known_at": view.known_at, **as_document(found)}
-        )
+        asked = {"from": period[0], "to": period[1], "as_of": view.at, "known_at": view.known_at}
+        print_json({**asked, **comparison_document(found)})
     else:
         rows = [{"class": each, **{name: counts[each] for name, counts in found.counts.items()}} for each in CLASSES]
         print_rows(rows, title=f"{period[0]:%d/%m/%Y} - {period[1]:%d/%m/%Y}, {found.dossiers} dossiers")
         if found.total:
-            document = as_document(found)
+            document = comparison_document(found)
             print_rows(document["switched"], title="change of class")
             print_rows(document["first"], title=f"the first {len(found.first)} of {found.total}")
         else:

@@ -22,6 +22,7 @@ from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problem
 from services.reports.answers import RECORDS_MAX, Answers, Asked, NothingKnown, TooMuch
 from services.reports.as_of import instant_of
 from services.reports.cells import COUNTERS
+from services.reports.form import By
 from services.reports.rulebooks import UnknownRules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 
@@ -88,6 +89,7 @@ At = Annotated[
 ]
 KnownAt = Annotated[str | None, Query(description="K: a day (its end) or an ISO time; absent: all that is stored.")]
 CounterName = Annotated[str, Query(description="Of the form, a flow or a stock, such as resolved_overdue.")]
+LineIs = Annotated[By | None, Query(description="What a line is; absent: a field, or a unit when none is asked for.")]
 Policies = Annotated[list[str], Query(alias="policy", description="A policy to judge by; may be repeated.")]
 
 Found = TypeVar("Found")
@@ -184,12 +186,14 @@ def create_app(answers: Answers, *, checks: Mapping[str, Check], metrics: Metric
         "/v1/report",
         tags=["analyst"],
         operation_id="report",
-        summary="Rows of report form II.06a, as they were known at any time",
+        summary="Report form II.06a, now or as it was known at any time",
         responses=_RESPONSES,
     )
-    def report(first_on: From, last_on: To, unit: UnitOrAll = "", known_at: KnownAt = None) -> ReportAnswer:
+    def report(
+        first_on: From, last_on: To, unit: UnitOrAll = "", by: LineIs = None, known_at: KnownAt = None
+    ) -> ReportAnswer:
         asked = _asked(unit, first_on, last_on, None, known_at)
-        return run("report", lambda: answers.report(asked))
+        return run("report", lambda: answers.report(asked, by=by))
 
     @app.get(
         "/v1/what-if",

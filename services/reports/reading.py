@@ -1,19 +1,18 @@
 """A report read whole from ClickHouse: by the tables' present conclusions, or by what the log held at some time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
 from schemas.settings import Settings
 from services.reports.as_of import View, dossiers_as_of
-from services.reports.cells import Cells, Names, rows_of
+from services.reports.cells import Cells, Names, Sums
 from services.reports.documents import Report
 from services.reports.form import By, Row, form_of, line_key
-from services.reports.lineage import Member, digest_of
-from services.reports.log import Ask
+from services.reports.log import Ask, Selection, count_records
 from services.reports.periods import Period
-from services.reports.rules import rules_in_force
+from services.reports.rulebooks import Rules
 from services.reports.source import Digest, Moments, Unit, read_digests, read_moments, read_rows, read_units, scope_of
 
 NOTHING: Final = Digest(sha256(b"").hexdigest(), 0)
@@ -32,10 +31,13 @@ def read_report(
     returned_on_time: bool,
     settings: Settings,
     known_at: datetime | None = None,
+    started: Callable[[int], None] = lambda _records: None,
+    advance: Callable[[int], None] = lambda _records: None,
 ) -> Report:
     """The report of a unit and those below it; an empty id means every unit.
 
-    `known_at`: as it would have been made then, from the records that the log held, folded anew by the rules in force.
+    `known_at`: as it would have been made then, from the records that the log held, folded anew by the rules in force;
+    `started` hears how many records that takes, `advance` how many were read since.
     """
     units = read_units(ask)
     unit = units.get(unit_id, Unit(unit_id, "", unit_id, unit_id)) if unit_id else EVERY_UNIT
@@ -44,7 +46,7 @@ def read_report(
     if known_at is None:
         found = _stored(ask, period, scope, by, sums_levels)
     else:
-        found = _known_at(ask, period, scope, by, sums_levels, settings, known_at)
+        found = _known_at(ask, period, scope, by, sums_levels, settings, known_at, started, advance)
     moments, rows, line_digests, digest = found
     above = units.get(unit.parent_id)
     return Report(
@@ -77,21 +79,25 @@ def _known_at(
     sums_levels: bool,
     settings: Settings,
     known_at: datetime,
+    started: Callable[[int], None],
+    advance: Callable[[int], None],
 ) -> Found:
     view = View.of_period(ask, period.last, now=settings.now(), known_at=known_at)
-    cells, names = Cells(period.first, period.last, view.at), Names.read(ask)
-    rows: list[Row] = []
-    members: dict[Line, dict[str, Member]] = {}
-    for dossier in dossiers_as_of(ask, view, rules_in_force(settings), units=scope):
-        for row in rows_of([dossier], cells, names, scope):
-            rows.append(row)
-            if not (sums_levels and row["is_linked"]):
-                members.setdefault(line_key(row, by), {})[dossier.id] = Member(dossier.id, dossier.offset, 1)
-    together = {id_: member for line in members.values() for id_, member in line.items()}
-    line_digests = {line: _digest(of_line.values()) for line, of_line in members.items()}
-    return Moments(view.at, view.known_at), rows, line_digests, _digest(together.values())
+    rules = Rules.read(ask, settings).in_force()
+    counts = count_records(ask, Selection(units=scope, known_at=view.known_at))
+    started(sum(counts.values()))
+    sums = Sums(Cells(period.first, period.last, view.at), scope)
+    for dossier in dossiers_as_of(ask, view, rules, units=scope, counts=counts, advance=advance):
+        sums.add(dossier)
+    rows = sums.rows(Names.read(ask))
+    members: dict[Line, set[str]] = {}
+    for row, of_row in rows:
+        if not (sums_levels and row["is_linked"]):
+            members.setdefault(line_key(row, by), set()).update(of_row)
+    line_digests = {line: _digest(of_line) for line, of_line in members.items()}
+    together = _digest(set[str]().union(*members.values()))
+    return Moments(view.at, view.known_at), [row for row, _ in rows], line_digests, together
 
 
-def _digest(members: Iterable[Member]) -> Digest:
-    found = list(members)
-    return Digest(digest_of(found), len(found))
+def _digest(members: Collection[str]) -> Digest:
+    return Digest(sha256("\n".join(sorted(members)).encode()).hexdigest(), len(members))

@@ -130,7 +130,8 @@ def test_the_process_answers_what_the_page_promises(door: int) -> None:
         finally:
             process.terminate()
         assert process.wait(30) == 0
-    totals = [{name: count for name, count in each["total"].items() if count} for each in (january, june)]
+    counts = [each["report"]["total"]["counts"] for each in (january, june)]
+    totals = [{name: count for name, count in each.items() if count} for each in counts]
     assert totals[0] | {"resolved_on_time": 1, "resolved_overdue": 1} == totals[1]
     assert totals[0]["resolved_on_time"] == 2
 

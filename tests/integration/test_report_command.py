@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from schemas.tables import CORE_DOSSIERS, CORE_UNITS
 from services.cli import sql
 from services.cli.main import app
-from services.reports import stored_rules
+from services.reports.rulebooks import Rules
 from services.reports.stored_rules import limits_of
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
@@ -167,8 +167,8 @@ def test_rules_are_read_back_from_the_tables(warehouse: Warehouse) -> None:
     store("core.calendars", calendar_row, read_calendars())
     store("core.policies", policy_row, read_policies())
     store("core.procedures", procedure_row, read_procedures())
-    assert {**stored_rules._calendars(warehouse.query, Settings())} == {**read_calendars()}
-    assert {**stored_rules._policies(warehouse.query, Settings())} == {**read_policies()}
+    assert {**Rules.read(warehouse.query, Settings()).calendars} == {**read_calendars()}
+    assert {**Rules.read(warehouse.query, Settings()).policies} == {**read_policies()}
     limits = {id_: each.processing_time for id_, each in read_procedures().items() if each.processing_time}
     assert limits_of(warehouse.query) == limits
 
