@@ -41,6 +41,9 @@ MART_IMPOSSIBLE_ORDERS: Final = "mart.impossible_orders"
 MART_UNIT_DAILY_ROLLED: Final = "mart.unit_daily_rolled"  # with the units below, linked dossiers once (ADR 0012)
 MART_FLOW_DOSSIERS: Final = "mart.flow_dossiers"  # one row per count: every sum of flows, opened
 MART_CORRECTIONS: Final = "mart.corrections"  # what changed figures of days that had passed
+MART_DOSSIERS_AS_OF: Final = "mart.dossiers_as_of"  # (day)
+MART_REPORT_06A_DOSSIERS: Final = "mart.report_06a_dossiers"  # (first, last)
+MART_REPORT_06A: Final = "mart.report_06a"  # (first, last)
 
 TABLES: Final = (
     RAW_MIGRATIONS,
@@ -74,4 +77,7 @@ VIEWS: Final = (
     MART_IMPOSSIBLE_ORDERS,
     MART_FLOW_DOSSIERS,
     MART_CORRECTIONS,
+    MART_DOSSIERS_AS_OF,
+    MART_REPORT_06A_DOSSIERS,
+    MART_REPORT_06A,
 )

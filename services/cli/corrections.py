@@ -7,11 +7,11 @@ import typer
 from schemas.settings import read_settings
 from services.cli.history import First, KnownAt, Last, Year, days, moment, question, read
 from services.cli.output import AsJson, console, print_json, print_rows
-from services.reports.cells import COUNTS
 from services.reports.corrections import Change, changes_between, sums_of
+from services.reports.form import COUNTS
 from services.reports.lineage import address_of
 from services.reports.log import Selection
-from services.reports.rules import rules_in_force
+from services.reports.rulebooks import Rules
 
 
 def corrections(
@@ -43,9 +43,9 @@ def corrections(
     if counter and counter not in COUNTS:
         raise typer.BadParameter(f"expected one of {', '.join(COUNTS)}", param_hint="--counter")
     period = days(settings, year, first, last)
-    rules = rules_in_force(settings)
     units = [unit] if unit else []
     with question(settings, period=period, known_at=known_at) as (ask, view, cells):
+        rules = Rules.read(ask, settings).in_force()
         known = read(ask, Selection(units=units, known_at=view.known_at), "comparing")
         changes = [
             change

@@ -13,7 +13,7 @@ from services.reports.as_of import OFFICE, state_of
 from services.reports.cells import COUNTERS
 from services.reports.lineage import Member, digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
-from services.reports.rules import rules_in_force
+from services.reports.rulebooks import Rules
 
 MEMBERS_SHOWN_MAX: Final = 50  # in a table on a terminal
 
@@ -40,8 +40,8 @@ def dossier(
     Exit code: 0; 1 nothing was known of such a dossier; 2 wrong usage; 3 ClickHouse does not answer.
     """
     settings = read_settings()
-    rules = rules_in_force(settings)
     with question(settings, at=at, known_at=known_at) as (ask, view, _):
+        rules = Rules.read(ask, settings).in_force()
         found = next(read_known(ask, Selection(dossiers=[code], known_at=view.known_at)), None)
     if found is None:
         complain(f"nothing was known of dossier {code}; is the code right? `hoso lag` says whether all is stored")
@@ -96,8 +96,8 @@ def cell(
     if counter not in COUNTERS:
         raise typer.BadParameter(f"expected one of {', '.join(COUNTERS)}", param_hint="--counter")
     period = days(settings, year, first, last)
-    rules = rules_in_force(settings)
     with question(settings, period=period, at=at, known_at=known_at) as (ask, view, cells):
+        rules = Rules.read(ask, settings).in_force()
         if counter in FLOW and not at and not known_at:
             members = stored_members(ask, cells, unit=unit, counter=counter, procedure=procedure)
         else:

@@ -5,6 +5,7 @@ Results go to standard output, everything else to standard error, so that `hoso 
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -34,6 +35,22 @@ def note(message: str) -> None:
 def print_json(document: Any) -> None:
     """The document, indented, in UTF-8."""
     print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), flush=True)
+
+
+def write_json(document: Any, output: Path | None) -> None:
+    """The document to a file, or printed."""
+    if output is None:
+        print_json(document)
+    else:
+        output.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """A text to a file, or printed."""
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, "utf-8")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:

@@ -1,84 +1,185 @@
-"""`hoso report`: a period's figures per unit in the columns of report form II.06a, from ClickHouse."""
+"""`hoso report`: report form II.06a of a unit and a period, from ClickHouse: table, JSON, CSV or a workbook."""
 
-from datetime import date
-from typing import Annotated, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from schemas.settings import read_settings
-from services.cli.output import AsJson, console, print_json, print_rows
+from services.cli.indicators import show_indicators
+from services.cli.output import AsJson, complain, console, note, print_rows, progress, write_json, write_text
+from services.cli.report_period import CutOff, chosen_period
+from services.reports.as_of import OFFICE, instant_of
+from services.reports.documents import Report, as_csv, as_document
+from services.reports.form import By, Line
+from services.reports.log import Ask
+from services.reports.reading import read_report
+from services.reports.stored_rules import year_begins
 
-# Columns 3 to 11 of the form. Opening is the stock before the first day of the period; workload is column 3.
-SQL: Final = """\
-SELECT
-    unit_id AS unit,
-    any(unit_name_vi) AS name,
-    sumIf(moved, day < {first:Date}) AS carried_over,
-    sumIf(received_online, in_period) AS online,
-    sumIf(received_direct + received_postal, in_period) AS direct_or_post,
-    sumIf(transferred_in + reopened - transferred_out, in_period) AS other_moves,
-    carried_over + online + direct_or_post + other_moves AS received,
-    sumIf(resolved, in_period) AS resolved,
-    sumIf(resolved_early, in_period) AS early,
-    sumIf(resolved_on_time, in_period) AS on_time,
-    sumIf(resolved_overdue, in_period) AS overdue,
-    sumIf(resolved_undated, in_period) AS undated,
-    received - resolved AS in_progress
-FROM
-(
-    SELECT *, closing - opening AS moved, day BETWEEN {first:Date} AND {last:Date} AS in_period
-    FROM mart.unit_daily
-    WHERE day <= {last:Date} AND ({unit:String} = '' OR unit_id = {unit:String})
-)
-GROUP BY unit_id
-ORDER BY unit_id"""
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+class Format(StrEnum):
+    """How the report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    XLSX = "xlsx"
 
 
 def report(
-    year: Annotated[int | None, typer.Option(help="A calendar year.", show_default="this year")] = None,
+    unit: Annotated[str, typer.Option(help="A unit's code, with the units below it; without: every unit.")] = "",
+    year: Annotated[int | None, typer.Option(help="A reporting year.", show_default="this year")] = None,
+    quarter: Annotated[int | None, typer.Option(min=1, max=4, help="Only this quarter of it.")] = None,
+    month: Annotated[int | None, typer.Option(min=1, max=12, help="Only this month of it.")] = None,
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD, instead of a year.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last day, included.")] = "",
-    unit: Annotated[str, typer.Option(help="One unit's code; without: every unit.")] = "",
+    cut_off: Annotated[
+        CutOff | None, typer.Option(help="When a year begins.", show_default="as the policy says")
+    ] = None,
+    by: Annotated[By | None, typer.Option(help="What a line is.", show_default="field; unit without --unit")] = None,
+    returned_on_time: Annotated[
+        bool, typer.Option(help="Count returned and withdrawn dossiers as on time, as one printed form does.")
+    ] = False,
+    known_at: Annotated[
+        str, typer.Option(help="As it would have been made then: a day or a time.", show_default="now")
+    ] = "",
+    indicators: Annotated[bool, typer.Option(help="The indicators of QD 766 instead of the form.")] = False,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="How to write it.", show_default="table; csv in a pipe")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write to this file.", show_default="print")] = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, as is done in a pipe.")] = False,
+    as_csv_: Annotated[bool, typer.Option("--csv", help="As --format csv.")] = False,
 ) -> None:
-    """Print a period's figures per unit, in the columns of report form II.06a.
+    """Report form II.06a/VPCP/KSTT of a period, and whether it is balanced.
 
-    received = carried over + online + direct or by post + other moves (transfers and reopenings), and
-    in progress = received - resolved.
+    received = online + direct or by post + carried over + other moves (transfers and reopenings) = resolved + in
+    progress. Where several units are summed, dossiers opened for a root at another level are left out.
 
     Examples:
 
     hoso report --year 2021
 
-    hoso report --from 2020-12-15 --to 2021-12-14 --unit 196.TTHCC --csv > report.csv
+    hoso report --unit 196 --year 2021 --cut-off 15-december --format xlsx --output report.xlsx
 
-    Exit code: 0; 1 nothing was counted for this period; 3 ClickHouse does not answer.
+    hoso report --unit 196.TTHCC --year 2021 --quarter 4 --by procedure --json
+
+    hoso report --unit 196 --year 2021 --known-at 2022-01-05
+
+    hoso report --unit 196 --year 2021 --indicators
+
+    Exit code: 0; 1 nothing was counted for this period, or the figures are not balanced; 2 wrong usage; 3 ClickHouse
+    does not answer.
     """
-    from services.cli.sql import open_reader, plain, print_csv
+    from services.cli.sql import open_reader
 
     settings = read_settings()
-    if (year is not None) and (first or last):
-        raise typer.BadParameter("a year or two days, not both", param_hint="--year")
-    year = year or settings.now().year
-    parameters = {"first": _day(first or f"{year}-01-01", "--from"), "last": _day(last or f"{year}-12-31", "--to")}
-    if parameters["first"] > parameters["last"]:
-        raise typer.BadParameter("the first day is after the last", param_hint="--from")
+    written = format_ or (
+        Format.JSON if as_json else Format.CSV if as_csv_ or not console.is_terminal else Format.TABLE
+    )
+    if output is not None and format_ is None:
+        written = Format(output.suffix[1:]) if output.suffix[1:] in {*Format} else written
+    if written is Format.XLSX and (output is None or indicators):
+        raise typer.BadParameter("a workbook holds the form and needs --output FILE", param_hint="--format")
     with open_reader(settings) as client:
-        found = client.query(SQL, parameters=parameters | {"unit": unit})
-    rows = [dict(zip(found.column_names, map(plain, row), strict=True)) for row in found.result_rows]
-    if as_json:
-        print_json({"from": parameters["first"].isoformat(), "to": parameters["last"].isoformat(), "units": rows})
-    elif as_csv or not console.is_terminal:
-        print_csv(found.column_names, [list(row.values()) for row in rows])
-    else:
-        print_rows(rows, title=f"{parameters['first']:%d/%m/%Y} - {parameters['last']:%d/%m/%Y}")
-    if not rows:
+        ask = _asker(client)
+        period = chosen_period(
+            this_year=settings.now().astimezone(OFFICE).year,
+            begins=partial(year_begins, ask, settings, unit),
+            year=year,
+            quarter=quarter,
+            month=month,
+            first=first,
+            last=last,
+            cut_off=cut_off,
+        )
+        if indicators:
+            ok = show_indicators(settings, ask, period=period, unit_id=unit, written=written.value, output=output)
+        else:
+            with progress() as bar:
+                task = bar.add_task("reading", total=None)
+                found = read_report(
+                    ask,
+                    unit_id=unit,
+                    period=period,
+                    by=by or (By.FIELD if unit else By.UNIT),
+                    returned_on_time=returned_on_time,
+                    settings=settings,
+                    known_at=_instant(known_at),
+                    started=lambda records: bar.update(task, total=records),
+                    advance=lambda records: bar.advance(task, records),
+                )
+            ok = _show(found, written, output)
+    if not ok:
         raise typer.Exit(1)
 
 
-def _day(text: str, option: str) -> date:
+def _show(report_: Report, written: Format, output: Path | None) -> bool:
+    match written:
+        case Format.XLSX:
+            from services.reports.xlsx import as_xlsx
+
+            assert output is not None
+            output.write_bytes(as_xlsx(report_))
+        case Format.CSV:
+            write_text(as_csv(report_), output)
+        case Format.JSON:
+            write_json(as_document(report_), output)
+        case Format.TABLE:
+            _table(report_)
+    if output:
+        note(f"{output}: {report_.digest.dossiers:,} dossiers, digest {report_.digest.sha256}")
+    if not report_.form.lines:
+        complain(f"nothing was counted from {report_.period.first} to {report_.period.last}")
+    elif not report_.form.is_balanced:
+        off = {name: count for name, count in report_.form.total.residuals.items() if count}
+        complain(
+            f"the figures are not balanced ({off or 'line by line'}): do not use them; `hoso audit` finds the dossiers"
+        )
+    return bool(report_.form.lines) and report_.form.is_balanced
+
+
+def _instant(text: str) -> datetime | None:
     try:
-        return date.fromisoformat(text)
+        return instant_of(text) if text else None
     except ValueError:
-        raise typer.BadParameter("expected a day such as 2021-01-31", param_hint=option) from None
+        raise typer.BadParameter("expected a day or an ISO time", param_hint="--known-at") from None
+
+
+def _table(report_: Report) -> None:
+    period, form = report_.period, report_.form
+    rows = [_shown(line, report_) for line in report_.lines]
+    print_rows(rows, title=f"{report_.unit_vi}, {period.first:%d/%m/%Y} - {period.last:%d/%m/%Y}")
+    if form.linked_left_out:
+        note(f"{form.linked_left_out:,} linked dossiers are left out: they count at the level of their root")
+    if moves := form.total.counts["other_moves"]:
+        note(f"carried over includes {moves:,} transferred in or reopened, less transferred out")
+
+
+def _shown(line: Line, report_: Report) -> dict[str, Any]:
+    columns = line.columns(returned_on_time=report_.returned_on_time)
+    names = (
+        *("received", "online", "direct or post", "carried over", "resolved", "early", "on time", "overdue"),
+        *("in progress", "within due", "overdue "),
+    )
+    level = {} if report_.form.by is By.UNIT else {"level": line.level}
+    return {
+        **level,
+        report_.form.by.value: line.code or (line.name_vi if line is report_.form.total else "?"),
+        "name": "" if line is report_.form.total else line.name_vi,
+        **dict(zip(names, columns.values(), strict=True)),
+    }
+
+
+def _asker(client: "Client") -> Ask:
+    def ask(sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        return client.query(sql, parameters=dict(parameters)).result_rows
+
+    return ask

@@ -9,8 +9,8 @@ from schemas.settings import read_settings
 from services.cli.history import At, First, KnownAt, Last, Year, days, question, read
 from services.cli.output import AsJson, console, print_json, print_rows
 from services.reports.log import Selection
-from services.reports.rules import UnknownRules, other_rules, rules_in_force
-from services.reports.what_if import CLASSES, as_document, compare
+from services.reports.rulebooks import Rules, UnknownRules
+from services.reports.what_if import CLASSES, compare, comparison_document
 
 
 def what_if(
@@ -48,26 +48,24 @@ def what_if(
     if not policy and not calendar:
         raise typer.BadParameter("say which rules to try: --policy or --calendar", param_hint="--policy")
     period = days(settings, year, first, last)
-    stored = rules_in_force(settings)
-    try:
-        others = other_rules(
-            settings, policy, calendar_id=calendar or None, policies_file=policies_file, calendars_file=calendars_file
-        )
-    except UnknownRules as error:
-        raise typer.BadParameter(str(error), param_hint="--policy") from None
     units = [unit] if unit else []
     with question(settings, period=period, at=at, known_at=known_at) as (ask, view, cells):
+        records = Rules.read(ask, settings)
+        stored = records.in_force()
+        try:
+            others = records.with_files(policies_file, calendars_file).others(policy, calendar)
+        except UnknownRules as error:
+            raise typer.BadParameter(str(error), param_hint="--policy") from None
         known = read(ask, Selection(units=units, known_at=view.known_at), "folding")
         found = compare(known, stored, others, cells, units=units, limit=limit)
     if as_json:
-        print_json(
-            {"from": period[0], "to": period[1], "as_of": view.at, "known_at": view.known_at, **as_document(found)}
-        )
+        asked = {"from": period[0], "to": period[1], "as_of": view.at, "known_at": view.known_at}
+        print_json({**asked, **comparison_document(found)})
     else:
         rows = [{"class": each, **{name: counts[each] for name, counts in found.counts.items()}} for each in CLASSES]
         print_rows(rows, title=f"{period[0]:%d/%m/%Y} - {period[1]:%d/%m/%Y}, {found.dossiers} dossiers")
         if found.total:
-            document = as_document(found)
+            document = comparison_document(found)
             print_rows(document["switched"], title="change of class")
             print_rows(document["first"], title=f"the first {len(found.first)} of {found.total}")
         else:

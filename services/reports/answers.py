@@ -13,12 +13,16 @@ from typing import Any, Final
 from schemas.settings import Settings
 from schemas.tallies import FLOW
 from services.reports.as_of import OFFICE, View, state_of
-from services.reports.cells import COUNTS, Cells, Names, rows_of
+from services.reports.cells import Cells
+from services.reports.documents import as_document
+from services.reports.form import By
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Ask, Known, Selection, count_records, read_known
-from services.reports.rules import other_rules, rules_in_force
+from services.reports.periods import days_between
+from services.reports.reading import read_report
+from services.reports.rulebooks import Rules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
-from services.reports.what_if import as_document, compare
+from services.reports.what_if import compare, comparison_document
 from streams.domain.deadline import Rulebook
 
 RECORDS_MAX: Final = 1_000_000  # about 20 s of reading and folding, measured on two busy cores
@@ -67,8 +71,8 @@ class Answers:
 
     def cell(self, asked: Asked, *, counter: str, procedure: str) -> CellAnswer:
         """The dossiers behind a number."""
-        rules = rules_in_force(self.settings)
         with self.open_() as ask:
+            rules = Rules.read(ask, self.settings).in_force()
             view, cells = self._period(ask, asked)
             if counter in FLOW and asked.at is None and asked.known_at is None:
                 members = stored_members(ask, cells, unit=asked.unit, counter=counter, procedure=procedure)
@@ -91,32 +95,37 @@ class Answers:
             }
         )
 
-    def report(self, asked: Asked) -> ReportAnswer:
-        """Rows of the report form."""
-        rules = rules_in_force(self.settings)
-        units = [asked.unit] if asked.unit else []
+    def report(self, asked: Asked, *, by: By | None) -> ReportAnswer:
+        """Form II.06a of a unit and those below it: as concluded now or, with K, folded from the log."""
         with self.open_() as ask:
-            view, cells = self._period(ask, asked)
-            states = (state_of(known, rules, view.at) for known in _read(ask, units, view))
-            rows = rows_of(states, cells, Names.read(ask), units)
-        total = {name: sum(row[name] for row in rows) for name in COUNTS}
-        return ReportAnswer.model_validate(
-            {**_of_itself(view, rules), **_of_period(asked), "total": total, "rows": rows}
-        )
+            found = read_report(
+                ask,
+                unit_id=asked.unit,
+                period=days_between(asked.first_on, asked.last_on),
+                by=by or (By.FIELD if asked.unit else By.UNIT),
+                returned_on_time=False,
+                settings=self.settings,
+                known_at=asked.known_at,
+                started=_check_records,
+            )
+            rules = Rules.read(ask, self.settings).in_force()
+        view = View(at=found.moments.as_of, known_at=found.moments.known_at or found.moments.as_of)
+        return ReportAnswer.model_validate({**_of_itself(view, rules), "report": as_document(found)})
 
     def what_if(self, asked: Asked, *, policies: Sequence[str], calendar: str, limit: int) -> WhatIfAnswer:
         """Counts under other rules; `UnknownRules` when they are not there."""
-        rules = rules_in_force(self.settings)
-        others = other_rules(self.settings, [*policies], calendar_id=calendar or None)
         units = [asked.unit] if asked.unit else []
         with self.open_() as ask:
+            records = Rules.read(ask, self.settings)
+            rules, others = records.in_force(), records.others(policies, calendar)
             view, cells = self._period(ask, asked)
             found = compare(_read(ask, units, view), rules, others, cells, units=units, limit=limit)
-        return WhatIfAnswer.model_validate({**_of_itself(view, rules), **_of_period(asked), **as_document(found)})
+        document = comparison_document(found)
+        return WhatIfAnswer.model_validate({**_of_itself(view, rules), **_of_period(asked), **document})
 
     def _story(self, code: str, at: datetime | None, known_at: datetime | None) -> dict[str, Any]:
-        rules = rules_in_force(self.settings)
         with self.open_() as ask:
+            rules = Rules.read(ask, self.settings).in_force()
             view = View.of(ask, now=self.settings.now(), at=at, known_at=known_at)
             known = next(read_known(ask, Selection(dossiers=[code], known_at=view.known_at)), None)
         if known is None:
@@ -135,9 +144,13 @@ class Answers:
 def _read(ask: Ask, units: Sequence[str], view: View) -> Iterator[Known]:
     selection = Selection(units=units, known_at=view.known_at)
     counts = count_records(ask, selection)
-    if (records := sum(counts.values())) > RECORDS_MAX:
-        raise TooMuch(records)
+    _check_records(sum(counts.values()))
     return read_known(ask, selection, counts=counts)
+
+
+def _check_records(records: int) -> None:
+    if records > RECORDS_MAX:
+        raise TooMuch(records)
 
 
 def _of_itself(view: View, rules: Rulebook) -> dict[str, Any]:

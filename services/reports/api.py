@@ -15,14 +15,15 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import FastAPI, Query
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from schemas.errors import Unavailable
+from schemas.errors import SettingsError, Unavailable
 from schemas.settings import Settings
 from services.http import Check, add_health
 from services.problems import WRONG_PARAMETER, Problem, ProblemKind, add_problems
 from services.reports.answers import RECORDS_MAX, Answers, Asked, NothingKnown, TooMuch
 from services.reports.as_of import instant_of
 from services.reports.cells import COUNTERS
-from services.reports.rules import UnknownRules
+from services.reports.form import By
+from services.reports.rulebooks import UnknownRules
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 
 PLACES: Final = 2  # folding holds a core each; the SQL door answers four at once
@@ -48,7 +49,10 @@ BUSY: Final = ProblemKind(
     "busy", 503, "All places are taken", "Ask again after the seconds that Retry-After says; questions take seconds."
 )
 UNAVAILABLE: Final = ProblemKind(
-    "unavailable", 503, "ClickHouse does not answer", "Ask again; if it lasts, the operator looks at `hoso doctor`."
+    "unavailable",
+    503,
+    "ClickHouse or the rules are not there",
+    "Ask again; if it lasts, the operator looks at `hoso doctor`.",
 )
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -70,7 +74,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     422: {"description": "A parameter is wrong, or the question too heavy.", "content": _PROBLEM},
-    503: {"description": "All places are taken, or ClickHouse does not answer.", "content": _PROBLEM},
+    503: {"description": "All places are taken, or ClickHouse or the rules are not there.", "content": _PROBLEM},
 }
 _NO_DOSSIER: Final[dict[str, Any]] = {"description": "Nothing was known of it.", "content": _PROBLEM}
 _NO_RULES: Final[dict[str, Any]] = {"description": "No such policy or calendar.", "content": _PROBLEM}
@@ -85,6 +89,7 @@ At = Annotated[
 ]
 KnownAt = Annotated[str | None, Query(description="K: a day (its end) or an ISO time; absent: all that is stored.")]
 CounterName = Annotated[str, Query(description="Of the form, a flow or a stock, such as resolved_overdue.")]
+LineIs = Annotated[By | None, Query(description="What a line is; absent: a field, or a unit when none is asked for.")]
 Policies = Annotated[list[str], Query(alias="policy", description="A policy to judge by; may be repeated.")]
 
 Found = TypeVar("Found")
@@ -130,9 +135,9 @@ def create_app(answers: Answers, *, checks: Mapping[str, Check], metrics: Metric
                 raise Problem(UNKNOWN_RULES, str(error)) from None
             except TooMuch as error:
                 raise Problem(TOO_MUCH, str(error)) from None
-            except Unavailable:
+            except (Unavailable, SettingsError):
                 headers = {"Retry-After": str(RETRY_AFTER_S)}
-                raise Problem(UNAVAILABLE, "ClickHouse does not answer", headers=headers) from None
+                raise Problem(UNAVAILABLE, "see /readyz for what is missing", headers=headers) from None
 
     @app.get(
         "/v1/dossiers/{code}",
@@ -181,12 +186,14 @@ def create_app(answers: Answers, *, checks: Mapping[str, Check], metrics: Metric
         "/v1/report",
         tags=["analyst"],
         operation_id="report",
-        summary="Rows of report form II.06a, as they were known at any time",
+        summary="Report form II.06a, now or as it was known at any time",
         responses=_RESPONSES,
     )
-    def report(first_on: From, last_on: To, unit: UnitOrAll = "", known_at: KnownAt = None) -> ReportAnswer:
+    def report(
+        first_on: From, last_on: To, unit: UnitOrAll = "", by: LineIs = None, known_at: KnownAt = None
+    ) -> ReportAnswer:
         asked = _asked(unit, first_on, last_on, None, known_at)
-        return run("report", lambda: answers.report(asked))
+        return run("report", lambda: answers.report(asked, by=by))
 
     @app.get(
         "/v1/what-if",

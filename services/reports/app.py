@@ -3,20 +3,18 @@
 import asyncio
 from functools import partial
 
-from schemas.errors import Unavailable
+from schemas.errors import SettingsError, Unavailable
 from schemas.settings import Settings
 from schemas.tables import RAW_EVENTS
 from services.http import serve
 from services.reports.answers import Answers
 from services.reports.api import Metrics, create_app
 from services.reports.door import open_tables
-from services.reports.log import last_recorded
-from services.reports.rules import rules_in_force
+from services.reports.rulebooks import Rules
 
 
 async def run(settings: Settings, *, stop: asyncio.Event) -> None:
-    """Serve until `stop`; `SettingsError` when the port is taken or the rules name what is not there."""
-    rules_in_force(settings)
+    """Serve until `stop`; `SettingsError` when the port is taken."""
     app = create_app(
         Answers(settings, partial(open_tables, settings)),
         checks={"clickhouse": partial(asyncio.to_thread, _check, settings)},
@@ -32,7 +30,7 @@ def _check(settings: Settings) -> str:
                 "SELECT name FROM system.tables WHERE concat(database, '.', name) = {name:String}", {"name": RAW_EVENTS}
             ):
                 return "the tables are not made yet: the sink does so"
-            last_recorded(ask)
-    except Unavailable as error:
+            Rules.read(ask, settings).in_force()
+    except (Unavailable, SettingsError) as error:
         return str(error)
     return ""

@@ -29,20 +29,10 @@ from schemas.tallies import (
     TRANSFERRED_IN,
     TRANSFERRED_OUT,
 )
+from services.reports.form import COUNTS
 from services.reports.log import Ask
 from streams.domain.dossier import micros
 from streams.domain.tally import standing
-
-COUNTS: Final = (
-    *("received", "received_online", "received_direct_or_postal", "carried_over"),
-    *("other_moves", "transferred_in", "transferred_out", "reopened"),
-    *("resolved", "resolved_early", "resolved_on_time", "resolved_overdue", "resolved_undated"),
-    "resolved_overdue_apologised",
-    *("not_granted_early", "not_granted_on_time", "not_granted_overdue", "not_granted_undated"),
-    *("in_progress", "in_progress_within_due", "in_progress_overdue", "in_progress_paused", "in_progress_undated"),
-    "in_progress_overdue_apologised",
-)
-"""The counts of a row of `mart.report_06a`."""
 
 COUNTERS: Final = tuple(dict.fromkeys((*COUNTS, *FLOW, *STOCK)))
 """Every name that a cell can have: of the form, a flow of a period, a stock at T."""
@@ -61,6 +51,7 @@ _IN_PROGRESS: Final = {
 }
 
 Counts = Mapping[str, int]
+Key = tuple[str, str, bool, str, str]  # unit, procedure, whether linked, policy, calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +113,7 @@ class Names:
     def read(cls, ask: Ask) -> "Names":
         """From the reference data in ClickHouse."""
         units = ask("SELECT unit_id, name_vi, name_en FROM core.units FINAL", {})
-        there = ask("SELECT count() FROM system.tables WHERE database = 'core' AND name = 'procedures'", {})
-        procedures = ask(_PROCEDURES, {}) if there[0][0] else []
+        procedures = ask(_PROCEDURES, {})
         return cls({row[0]: (row[1], row[2]) for row in units}, {row[0]: tuple(row[1:]) for row in procedures})
 
 
@@ -132,23 +122,44 @@ SELECT procedure_id, name_vi, name_en, toString(desk), toString(field_id), toStr
 FROM core.procedures FINAL"""
 
 
-def rows_of(dossiers: Iterable[Dossier], cells: Cells, names: Names, units: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Rows with the columns of `mart.report_06a`, of these units or, when there are none, of every one."""
-    wanted = frozenset(units)
-    sums: dict[tuple[str, str, bool, str, str], dict[str, int]] = {}
-    for dossier in dossiers:
-        for unit, counts in cells.of(dossier).items():
-            if (wanted and unit not in wanted) or not any(counts.get(name) for name in COUNTS):
+class Sums:
+    """Rows with the columns of `mart.report_06a`, summed dossier by dossier, and the dossiers behind each.
+
+    `units`: of these units or, when there are none, of every one.
+    """
+
+    def __init__(self, cells: Cells, units: Iterable[str] = ()) -> None:
+        self._cells = cells
+        self._units = frozenset(units)
+        self._sums: dict[Key, dict[str, int]] = {}
+        self._members: dict[Key, list[str]] = {}
+
+    def add(self, dossier: Dossier) -> None:
+        """Count a dossier wherever it counts."""
+        for unit, counts in self._cells.of(dossier).items():
+            if (self._units and unit not in self._units) or not any(counts.get(name) for name in COUNTS):
                 continue
             linked = dossier.root_id is not None
             key = unit, dossier.procedure_id or "", linked, dossier.policy_id, dossier.calendar_id
-            row = sums.setdefault(key, dict.fromkeys(COUNTS, 0))
+            row = self._sums.setdefault(key, dict.fromkeys(COUNTS, 0))
             for name in COUNTS:
                 row[name] += counts.get(name, 0)
-    return [_row(key, sums[key], names) for key in sorted(sums)]
+            self._members.setdefault(key, []).append(f"{dossier.id} {dossier.offset}")
+
+    def rows(self, names: Names) -> list[tuple[dict[str, Any], list[str]]]:
+        """Each row with a line of the digest for each of its dossiers."""
+        return [(_row(key, self._sums[key], names), self._members[key]) for key in sorted(self._sums)]
 
 
-def _row(key: tuple[str, str, bool, str, str], counts: Counts, names: Names) -> dict[str, Any]:
+def rows_of(dossiers: Iterable[Dossier], cells: Cells, names: Names, units: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """The rows alone."""
+    sums = Sums(cells, units)
+    for dossier in dossiers:
+        sums.add(dossier)
+    return [row for row, _ in sums.rows(names)]
+
+
+def _row(key: Key, counts: Counts, names: Names) -> dict[str, Any]:
     unit, procedure, linked, policy, calendar = key
     unit_vi, unit_en = names.units.get(unit, (unit, unit))
     name_vi, name_en, desk, field, field_vi, field_en = names.procedures.get(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.reports.as_of import state_of
-from services.reports.cells import COUNTS, Cells
+from services.reports.cells import Cells
+from services.reports.form import COUNTS
 from services.reports.log import Known, Record
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import micros

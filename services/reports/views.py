@@ -1,6 +1,7 @@
 """The answers of the reports process, as OpenAPI shows them. Moments carry the office's offset."""
 
 from datetime import date, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -113,13 +114,9 @@ class CellAnswer(Answer):
 
 
 class ReportAnswer(Answer):
-    """Rows of report form II.06a: the columns of `mart.report_06a`."""
+    """Report form II.06a of a unit and those below it."""
 
-    unit_id: str
-    first_on: date = Field(serialization_alias="from")
-    last_on: date = Field(serialization_alias="to")
-    total: dict[str, int]
-    rows: list[dict[str, str | int | bool]]
+    report: dict[str, Any] = Field(description="The document that `hoso report --json` prints.")
 
 
 class SwitchCount(View):

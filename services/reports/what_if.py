@@ -81,7 +81,7 @@ def compare(
     return found
 
 
-def as_document(found: Comparison) -> dict[str, Any]:
+def comparison_document(found: Comparison) -> dict[str, Any]:
     """The comparison for programs."""
     return {
         "dossiers": found.dossiers,

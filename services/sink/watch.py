@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.sink.clickhouse import Warehouse
+from services.sink.residuals import RESIDUALS
 
 EVERY_S: Final = 60.0
 # A stop waits for the question in hand.
@@ -37,6 +38,12 @@ _SINCE: Final = "since = today() - 30"
 _BACK_DATED: Final = f"mart.back_dated({_SINCE}, tolerance_hours = 24)"
 
 WATCHES: Final = (
+    Watch(
+        name="hoso_report_residual",
+        help="Dossiers by which an identity of report form II.06a is off, or counters and dossiers differ: 0.",
+        labels=("identity",),
+        sql=RESIDUALS,
+    ),
     Watch(
         name="hoso_back_dated_facts",
         help="Facts of the last 30 days that were recorded more than 24 hours after the time that they state.",

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,22 +14,29 @@ from hypothesis import strategies as st
 
 from schemas.codec import Event, new_event
 from schemas.events import Channel, Kind, Outcome
+from schemas.reference import OnTime, ReferenceRecord, Unit, UnitRules, read_calendars, read_policies, read_units
+from schemas.settings import Settings
 from schemas.state import Entry
 from services.reports.as_of import View, counters_as_of, dossiers_as_of, end_of, state_of
-from services.reports.cells import COUNTS, Cells, Names, rows_of
+from services.reports.cells import Cells, Names, rows_of
 from services.reports.corrections import changes_between, sums_of
+from services.reports.form import COUNTS
 from services.reports.lineage import digest_of, folded_members, stored_members, story_of
 from services.reports.log import Selection, read_known
-from services.reports.rules import only
+from services.reports.rulebooks import Rules, UnknownRules, only
 from services.reports.what_if import STORED, compare
+from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
+from services.sink.reference_rows import calendar_row, policy_row, unit_row
+from services.sink.upsert_rows import upsert_columns
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import entry_of, fold, micros
 from streams.domain.tally import recount
 from tests.factories import OTHER_UNIT, SOURCE, UNIT, at, event, rules
 from tests.histories import HISTORIES
 from tests.logs import PARTITION, Logged, store
+from tests.unit.sink.make import FakeRecord
 
 RULES: Final = rules()
 NOW: Final = at("2022-06-30 12:00")
@@ -296,6 +305,62 @@ def test_a_large_partition_is_read_in_parts_and_each_dossier_is_whole(
     assert len(parts) == len(whole) == 6
     assert (len(advanced), sum(advanced)) == (6, 21)
     assert [record.offset for record in whole["D1"].records] == [0, 1]  # sent twice: the first is the fact
+
+
+def test_a_units_dossiers_are_also_those_that_it_was_handed(warehouse: Warehouse) -> None:
+    handed = event(Kind.TRANSFERRED, "2021-03-02 08:00", dossier="D1", to_unit_id=OTHER_UNIT)
+    store(warehouse, [BY_JANUARY[0], Logged(handed, handed.time), BY_JANUARY[2]])
+    view = View.of_period(warehouse.query, YEAR[1], now=NOW)
+    counters = counters_as_of(dossiers_as_of(warehouse.query, view, RULES, units=[OTHER_UNIT]), view.at, OTHER_UNIT)
+    assert {name: count for name, count in counters.items() if count} == {"open_overdue": 1, "transferred_in": 1}
+
+
+# ---- the rules
+
+
+def store_reference(warehouse: Warehouse, **records: Sequence[ReferenceRecord]) -> None:
+    """Records by kind, as the sink stores them; none: the tables are empty."""
+    to_row = {"units": unit_row, "policies": policy_row, "calendars": calendar_row}
+    for kind, row in to_row.items():
+        warehouse.command(f"TRUNCATE TABLE core.{kind}")
+        found = [
+            FakeRecord(number, key=record.id.encode(), value=record.model_dump_json().encode())  # type: ignore[attr-defined]
+            for number, record in enumerate(records.get(kind, ()))
+        ]
+        if found:
+            rows = upsert_columns(Batch(topic="r", partition=0, records=found, prev_offset=-1), row)
+            assert not rows.unreadable
+            warehouse.insert(f"core.{kind}", rows.columns, token=uuid4().hex)
+
+
+def test_the_rules_in_force_are_the_workers(warehouse: Warehouse) -> None:
+    policies, calendars = read_policies(), read_calendars()
+    own = UnitRules(valid_from=date(2021, 1, 1), policy_id="vn-half-day-1", calendar_id="vn-1")
+    ruled = Unit(id="R1", name_vi="", name_en="", rules=(own,))
+    for units in (read_units(), [*read_units(), ruled]):
+        store_reference(warehouse, units=units, policies=[*policies.values()], calendars=[*calendars.values()])
+        workers = Rulebook.of(policies, calendars, default="vn-day-1", units=units)
+        assert Rules.read(warehouse.query, Settings()).in_force().fingerprint == workers.fingerprint
+    stricter = policies["vn-day-1"].model_copy(update={"on_time": OnTime.INSTANT})
+    store_reference(warehouse, policies=[stricter])
+    found = Rules.read(warehouse.query, Settings())
+    assert found.in_force().default.on_time is OnTime.INSTANT
+    assert found.others(["vn-day-1"])["vn-day-1"].default.on_time is OnTime.INSTANT
+    store_reference(warehouse)
+    assert Rules.read(warehouse.query, Settings()).in_force().fingerprint == RULES.fingerprint
+
+
+def test_rules_that_are_not_in_force_yet_come_from_a_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    draft = read_policies()["vn-day-1"].model_copy(update={"id": "draft-1", "on_time": OnTime.INSTANT})
+    (tmp_path / "draft.json").write_text(f"[{draft.model_dump_json()}]")
+    rules_ = Rules.read(warehouse.query, Settings()).with_files(tmp_path / "draft.json", None)
+    found = rules_.others(["draft-1", "vn-day-1"])
+    assert [(name, book.default.on_time) for name, book in found.items()] == [
+        ("draft-1", OnTime.INSTANT),
+        ("vn-day-1", OnTime.DAY),
+    ]
+    with pytest.raises(UnknownRules, match="there is no policy draft-2; there are: vn-day-1"):
+        rules_.others(["draft-2"])
 
 
 # ---- what if

@@ -104,8 +104,10 @@ def test_commands_print_what_the_page_shows(door: int, commands: str, shown: str
         ("hoso corrections --since 2022-01-05 --counter none", "expected one of"),
     ],
 )
-def test_wrong_usage_says_what_is_expected(command: str, told: str) -> None:
-    result = CliRunner().invoke(app, shlex.split(command)[1:], env={"COLUMNS": "400", "TERM": "dumb"})
+def test_wrong_usage_says_what_is_expected(door: int, command: str, told: str) -> None:
+    result = CliRunner().invoke(
+        app, shlex.split(command)[1:], env={"HOSO_SQL_PORT": str(door), "COLUMNS": "400", "TERM": "dumb"}
+    )
     assert (result.exit_code, told in result.stderr) == (2, True), result.output
 
 
@@ -128,7 +130,8 @@ def test_the_process_answers_what_the_page_promises(door: int) -> None:
         finally:
             process.terminate()
         assert process.wait(30) == 0
-    totals = [{name: count for name, count in each["total"].items() if count} for each in (january, june)]
+    counts = [each["report"]["total"]["counts"] for each in (january, june)]
+    totals = [{name: count for name, count in each.items() if count} for each in counts]
     assert totals[0] | {"resolved_on_time": 1, "resolved_overdue": 1} == totals[1]
     assert totals[0]["resolved_on_time"] == 2
 

@@ -18,7 +18,6 @@ from services.reports import answers as limits
 from services.reports.answers import Answers
 from services.reports.api import PLACES, Metrics, create_app, openapi_document
 from services.reports.log import Ask
-from services.reports.rules import rules_in_force
 from services.reports.views import CellAnswer, DossierAnswer, EventsAnswer, ReportAnswer, WhatIfAnswer
 from services.sink.clickhouse import open_embedded
 from services.sink.migrations import migrate, read_migrations
@@ -78,7 +77,7 @@ def test_every_answer_says_as_of_when_known_when_and_by_which_rules(ask: Ask) ->
         instants = "2022-01-05T00:00:00+07:00", "2021-12-31T23:59:59.999999+07:00"
         assert told["known_at"] == instants[0]
         assert told["as_of"] in instants
-        assert (told["policy"], told["rules"]) == ("vn-day-1", rules_in_force(SETTINGS).fingerprint)
+        assert (told["policy"], told["rules"]) == ("vn-day-1", rules().fingerprint)
 
 
 def test_a_dossier_stands_as_it_was_known(ask: Ask) -> None:
@@ -115,10 +114,16 @@ def test_a_number_opens_into_its_dossiers(ask: Ask) -> None:
 
 def test_the_report_of_january_comes_back(ask: Ask) -> None:
     june, january = (get(ask, f"/v1/report?unit={UNIT}&{PERIOD}{k}") for k in ("", "&known_at=2022-01-05"))
-    ReportAnswer.model_validate(june.json() | {"first_on": "2021-01-01", "last_on": "2021-12-31"})
-    totals = [each.json()["total"] for each in (january, june)]
+    ReportAnswer.model_validate(june.json())
+    totals = [each.json()["report"]["total"]["counts"] for each in (january, june)]
     assert [(each["received"], each["resolved"], each["in_progress"]) for each in totals] == [(2, 0, 2), (2, 1, 1)]
-    assert [row["unit_id"] for row in june.json()["rows"]] == [UNIT]
+    assert january.json()["report"]["known_at"] == january.json()["known_at"] == "2022-01-05T23:59:59.999999+07:00"
+    by_unit = get(ask, f"/v1/report?by=unit&{PERIOD}&known_at=2022-01-05").json()["report"]
+    assert [line["code"] for line in by_unit["lines"]] == [UNIT]
+    assert (by_unit["digest"], by_unit["total"]) == (
+        january.json()["report"]["digest"],
+        january.json()["report"]["total"],
+    )
 
 
 def test_what_if_shows_the_rules_in_force_first(ask: Ask) -> None:
@@ -157,7 +162,7 @@ def test_what_is_wrong_is_a_problem(ask: Ask, path: str, status: int, code: str)
 
 def test_a_heavy_question_is_told_what_to_ask_instead(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RECORDS_MAX", 2)
-    for path in (f"/v1/report?{PERIOD}", f"/v1/what-if?policy=vn-day-1&{PERIOD}"):
+    for path in (f"/v1/report?known_at=2022-06-01&{PERIOD}", f"/v1/what-if?policy=vn-day-1&{PERIOD}"):
         answer = get(ask, path)
         assert (answer.status_code, answer.json()["code"]) == (422, "too_much")
         assert "3 records" in answer.json()["detail"]
