@@ -13,8 +13,8 @@ from services.reports.form import By, Row, form_of, line_key
 from services.reports.lineage import Member, digest_of
 from services.reports.log import Ask
 from services.reports.periods import Period
-from services.reports.rules import rules_in_force
 from services.reports.source import Digest, Moments, Unit, read_digests, read_moments, read_rows, read_units, scope_of
+from services.reports.stored_rules import rulebook_of
 
 NOTHING: Final = Digest(sha256(b"").hexdigest(), 0)
 EVERY_UNIT: Final = Unit("", "", "Tất cả đơn vị", "Every unit")
@@ -82,7 +82,7 @@ def _known_at(
     cells, names = Cells(period.first, period.last, view.at), Names.read(ask)
     rows: list[Row] = []
     members: dict[Line, dict[str, Member]] = {}
-    for dossier in dossiers_as_of(ask, view, rules_in_force(settings), units=scope):
+    for dossier in dossiers_as_of(ask, view, rulebook_of(ask, settings), units=scope):
         for row in rows_of([dossier], cells, names, scope):
             rows.append(row)
             if not (sums_levels and row["is_linked"]):

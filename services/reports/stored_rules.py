@@ -48,10 +48,16 @@ def limits_of(ask: Ask) -> Mapping[str, ProcessingTime]:
 
 def year_begins(ask: Ask, settings: Settings, unit_id: str, year: int) -> str:
     """When the reporting year begins by the policy that governs the unit on New Year's Day; empty id: by default."""
-    policies = _policies(ask, settings)
+    at = micros(datetime(year, 1, 1, tzinfo=OFFICE))
+    return _policies(ask, settings)[rulebook_of(ask, settings).governing(unit_id, at, None).id].year_begins
+
+
+def rulebook_of(ask: Ask, settings: Settings) -> Rulebook:
+    """The rules in force."""
     units = {**{unit.id: unit for unit in read_units(settings.units_file)}, **_units(ask)}
-    rules = Rulebook.of(policies, _calendars(ask, settings), default=settings.policy, units=units.values())
-    return policies[rules.governing(unit_id, micros(datetime(year, 1, 1, tzinfo=OFFICE)), None).id].year_begins
+    return Rulebook.of(
+        _policies(ask, settings), _calendars(ask, settings), default=settings.policy, units=units.values()
+    )
 
 
 def _calendars(ask: Ask, settings: Settings) -> Mapping[str, CalendarRecord]:

@@ -16,9 +16,8 @@ from schemas.events import Channel, Kind, Mark, Outcome
 from schemas.reference import read_calendars, read_policies, read_procedures, read_units
 from schemas.settings import Settings
 from schemas.tables import CORE_DOSSIERS, CORE_UNITS
-from services.cli import sql
 from services.cli.main import app
-from services.reports import stored_rules
+from services.reports import door, stored_rules
 from services.reports.stored_rules import limits_of
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
@@ -84,9 +83,9 @@ def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
     @contextmanager
     def opened(settings: object) -> Iterator[Any]:
-        yield warehouse._client
+        yield warehouse.query
 
-    monkeypatch.setattr(sql, "open_reader", opened)
+    monkeypatch.setattr(door, "open_tables", opened)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(app, ["report", *arguments])
 
@@ -218,6 +217,7 @@ def test_indicators_have_numerator_denominator_and_value(run: Any) -> None:
         (["--quarter", "1", "--month", "2"], 2, "not both"),
         (["--year", "2021", "--format", "xlsx"], 2, "--output"),
         (["--year", "2021", "--known-at", "soon"], 2, "ISO time"),
+        (["--year", "2021", "--known-at", "2021-12-31", "--indicators"], 2, "known now"),
     ],
 )
 def test_exit_codes(run: Any, arguments: list[str], code: int, says: str) -> None:
