@@ -1,11 +1,10 @@
 """`hoso report`: report form II.06a of a unit and a period, from ClickHouse: table, JSON, CSV or a workbook."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,12 +15,8 @@ from services.cli.report_period import CutOff, chosen_period
 from services.reports.as_of import OFFICE, instant_of
 from services.reports.documents import Report, as_csv, as_document
 from services.reports.form import By, Line
-from services.reports.log import Ask
 from services.reports.reading import read_report
 from services.reports.stored_rules import year_begins
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 
 class Format(StrEnum):
@@ -78,7 +73,7 @@ def report(
     Exit code: 0; 1 nothing was counted for this period, or the figures are not balanced; 2 wrong usage; 3 ClickHouse
     does not answer.
     """
-    from services.cli.sql import open_reader
+    from services.reports.door import open_tables  # with its client, which `hoso --help` need not wait for
 
     settings = read_settings()
     written = format_ or (
@@ -88,8 +83,9 @@ def report(
         written = Format(output.suffix[1:]) if output.suffix[1:] in {*Format} else written
     if written is Format.XLSX and (output is None or indicators):
         raise typer.BadParameter("a workbook holds the form and needs --output FILE", param_hint="--format")
-    with open_reader(settings) as client:
-        ask = _asker(client)
+    if indicators and known_at:
+        raise typer.BadParameter("the indicators are those known now", param_hint="--known-at")
+    with open_tables(settings) as ask:
         period = chosen_period(
             this_year=settings.now().astimezone(OFFICE).year,
             begins=partial(year_begins, ask, settings, unit),
@@ -176,10 +172,3 @@ def _shown(line: Line, report_: Report) -> dict[str, Any]:
         "name": "" if line is report_.form.total else line.name_vi,
         **dict(zip(names, columns.values(), strict=True)),
     }
-
-
-def _asker(client: "Client") -> Ask:
-    def ask(sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        return client.query(sql, parameters=dict(parameters)).result_rows
-
-    return ask

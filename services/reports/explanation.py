@@ -79,8 +79,8 @@ def facts_of(report: Report) -> Iterator[tuple[str, str]]:
     yield "Authority", f"{report.unit_en} ({report.unit_id})" if report.unit_id else report.unit_en
     yield "Period", f"{period.name_en}: {period.first.isoformat()} to {period.last.isoformat()}, both days included"
     yield "As of", f"{moments.as_of.isoformat()}: the instant at which open dossiers were placed"
-    known_at = moments.known_at.isoformat() if moments.known_at else "nothing was recorded"
-    yield "Known at", f"{known_at}: the last record of the log behind these figures"
+    if moments.known_at:
+        yield "Known at", f"{moments.known_at.isoformat()}: up to when the log behind these figures was known"
     yield "Policies", ", ".join(form.policies) or "-"
     yield "Calendars", ", ".join(form.calendars) or "every hour counts"
     yield "Dossiers", f"{report.digest.dossiers:,}"

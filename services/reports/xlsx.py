@@ -86,7 +86,7 @@ class _Form:
         sheet.fit_to_pages(1, 0)
         sheet.center_horizontally()
         sheet.repeat_rows(HEAD, BODY - 1)
-        sheet.set_footer('&C&"Times New Roman"&10Trang &P/&N')
+        sheet.set_footer('&C&"Times New Roman"&10Trang &P')
         sheet.freeze_panes(BODY, 2)
         sheet.hide_gridlines(2)
         for column, width in enumerate(WIDTHS):
