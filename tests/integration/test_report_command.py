@@ -16,8 +16,8 @@ from schemas.events import Channel, Kind, Mark, Outcome
 from schemas.reference import read_calendars, read_policies, read_procedures, read_units
 from schemas.settings import Settings
 from schemas.tables import CORE_DOSSIERS, CORE_UNITS
-from services.cli import sql
 from services.cli.main import app
+from services.reports import door
 from services.reports.rulebooks import Rules
 from services.reports.stored_rules import limits_of
 from services.sink.clickhouse import Warehouse, open_embedded
@@ -84,9 +84,9 @@ def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
     @contextmanager
     def opened(settings: object) -> Iterator[Any]:
-        yield warehouse._client
+        yield warehouse.query
 
-    monkeypatch.setattr(sql, "open_reader", opened)
+    monkeypatch.setattr(door, "open_tables", opened)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(app, ["report", *arguments])
 
