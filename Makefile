@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check chaos bench format published lock clean help
+.PHONY: demo test check chaos hostile bench format published lock clean help
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ check: $(READY)  ## Format, lint, types, direction of imports, published files, 
 
 chaos: $(READY)  ## The long kill rounds; SEED=n repeats one
 	$(BIN)/pytest -m chaos tests/chaos $(if $(SEED),--seed $(SEED))
+
+hostile: $(READY)  ## Hostile histories, 100,000 of them, read four ways; SEED=n repeats a run, N=count
+	$(BIN)/python -m tests.hostile $(or $(SEED),0) $(or $(N),100000)
 
 bench: $(READY)  ## Ratios to peers, written to docs/performance.json
 	$(BIN)/python -m benchmarks

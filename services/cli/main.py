@@ -12,6 +12,7 @@ import typer
 
 from schemas.errors import ContractError, SettingsError, Unavailable
 from services.cli import (
+    audit,
     config,
     corrections,
     demo,
@@ -51,6 +52,7 @@ app.add_typer(explain.app, name="explain")
 app.command("what-if")(what_if.what_if)
 app.command("sql")(sql.sql)
 app.command("lag")(lag.lag)
+app.command("audit")(audit.audit)
 app.command("migrate")(migrate.migrate)
 app.add_typer(reference.app, name="reference")
 app.command("doctor")(doctor.doctor)

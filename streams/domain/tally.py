@@ -99,12 +99,16 @@ class TallyBook:
             self._add_flows(after, after.flows, 1)
 
     def take_moved(self, *, parts: bool) -> tuple[set[Stock], set[Day]]:
-        """What moved since it was last taken; without `parts`, those of single procedures are left for later."""
+        """What moved since it was last taken; without `parts`, those of single procedures are left for later.
+
+        What came down to nothing never waits: a worker that starts anew counts every part that still holds a dossier,
+        and would not know of one that holds none.
+        """
         stock, flow = self.moved_stock, self.moved_flow
         self.moved_stock, self.moved_flow = set(), set()
         if not parts:
-            self.moved_stock = {key for key in stock if is_of_procedure(key[1])}
-            self.moved_flow = {key for key in flow if is_of_procedure(key[1])}
+            self.moved_stock = {key for key in stock if is_of_procedure(key[1]) and any(self.stock[key].values())}
+            self.moved_flow = {key for key in flow if is_of_procedure(key[1]) and any(self.flow[key].values())}
         return stock - self.moved_stock, flow - self.moved_flow
 
     def _add_stock(self, of: Footprint, count: int) -> None:

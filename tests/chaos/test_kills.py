@@ -10,9 +10,9 @@ import signal
 from contextlib import suppress
 from random import Random
 
-import httpx
 import pytest
 
+from schemas.errors import Unavailable
 from services.demo.year import YEAR_END
 from tests.chaos.compare import differences
 from tests.chaos.load import Load, shuffled_year
@@ -76,7 +76,7 @@ async def round_of_kills(folder, *, seed: int, dossiers: int, kills: list[str]) 
 
         async def equal() -> bool:
             nonlocal found
-            with suppress(httpx.HTTPError):
+            with suppress(Unavailable):
                 found = await differences(stand_, load.acknowledged)
             return not found
 

@@ -196,6 +196,15 @@ def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
     assert (due.returncode, {step["state"] for step in json.loads(due.stdout)}) == (0, {"there"}), due.stdout
 
 
+def test_the_audit_finds_everything_equal(stack: Stack) -> None:
+    answer = stack.hoso("audit", "--json")
+    found = json.loads(answer.stdout)
+    assert (answer.returncode, found["differences"], found["notes"]) == (0, [], []), answer.stderr
+    once = ("dossier-states", "raw.events", "core.events", "core.dossiers", "mart.dossiers", "mart.unit_daily")
+    assert {found["compared"][place] for place in once} == {1}
+    assert found["compared"]["monitor"] > 1
+
+
 def test_sql_is_answered(stack: Stack) -> None:
     def stored() -> bool:
         answer = stack.hoso("sql", "--csv", "SELECT sum(records) AS records FROM mart.freshness")
