@@ -87,7 +87,7 @@ class State(StrEnum):
 
 
 def read_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """The files of this release, in order. `MigrationError`: there is none, a number is doubled, a name is odd."""
+    """The files of this release, in order. `MigrationError` when a number is missing, doubled or a name is odd."""
     found: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
@@ -95,7 +95,7 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
             raise MigrationError(f"{path.name}: expected a name such as 0001_databases.sql")
         found.append(Migration(int(match[1]), path.name, path.read_text("utf-8")))
     numbers = [migration.version for migration in found]
-    if not found or len(set(numbers)) != len(numbers):
+    if not found or numbers != list(range(1, len(found) + 1)):
         raise MigrationError(f"{folder}: expected files numbered 0001, 0002 and so on, each once")
     return found
 

@@ -89,15 +89,15 @@ def test_a_database_of_a_newer_release_is_refused() -> None:
         migrate(warehouse, [FIRST])
 
 
-def test_our_own_files_are_in_order() -> None:
+def test_our_own_files_are_numbered_without_holes() -> None:
     migrations = read_migrations()
-    assert [migration.name for migration in migrations] == sorted(migration.name for migration in migrations)
+    assert [migration.version for migration in migrations] == [*range(1, len(migrations) + 1)]
     assert all(migration.statements for migration in migrations)
 
 
 @pytest.mark.parametrize(
     "names",
-    [[], ["0001_a.sql", "0001_b.sql"], ["1_a.sql"], ["0001 a.sql"]],
+    [[], ["0002_b.sql"], ["0001_a.sql", "0001_b.sql"], ["0001_a.sql", "0003_c.sql"], ["1_a.sql"], ["0001 a.sql"]],
 )
 def test_odd_folders_are_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
