@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -37,13 +36,7 @@ FLAGS = (
     "--disable-sync",
 )
 WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
-CENTRE, WARD, QUIET, UNSEEN = (
-    "196.TTHCC",
-    "06808",
-    "06811",
-    "06814",
-)  # The city of 2021, without the province above it and the communes that went before or came later.
-PLACES = [unit for unit in read_units() if "196" in (unit.id, unit.parent_id) and unit.valid_to != date(2019, 12, 31)]
+CENTRE, WARD, QUIET, UNSEEN = "196.TTHCC", "06808", "06811", "06814"
 PROCEDURES = (
     procedure("9.1", "DD", field_vi="Đất đai", field_en="Land"),
     procedure("9.2", "HT", field_vi="Hộ tịch", field_en="Civil status"),
@@ -80,7 +73,7 @@ class Wall:
             tally(WARD, open_overdue=2, open_within_due=7),
             tally(QUIET),
             *FIELD_RECORDS,
-            units=PLACES,
+            units=read_units(),
             procedures=PROCEDURES,
         )
         self._port = free_port()
@@ -224,7 +217,7 @@ async def test_live_behind_stale_and_no_data_look_different() -> None:
         wall.beat()
         await expect(body).to_have_attribute("data-state", "live")
         await expect(numbers).to_have_css("filter", "none")
-        wall.board = board(units=PLACES)
+        wall.board = board(units=read_units())
         wall.published.show(wall.board)
         wall.published.advance(freshness(), now_s=time.time())
         await expect(body).to_have_attribute("data-state", "no_data")
