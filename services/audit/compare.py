@@ -20,6 +20,10 @@ STATES: Final = topics.STATES.name
 TALLIES: Final = topics.TALLIES.name
 COUNTERS: Final = topics.COUNTERS.name
 
+FOREIGN: Final = """\
+SELECT place, partition, koffset, dossier FROM claims AS c WHERE NOT EXISTS
+    (SELECT 1 FROM records AS r WHERE r.dossier = c.dossier AND (c.place != ? OR r.partition = c.partition))"""
+
 
 @dataclass
 class Truth:
@@ -140,11 +144,7 @@ def _judge(
 
 def foreign_claims(spill: Spill, findings: Findings) -> None:
     """What is said about dossiers of which the log has no event (on that partition)."""
-    for place, kpart, koffset, dossier in spill.ask(
-        "SELECT place, partition, koffset, dossier FROM claims AS c WHERE NOT EXISTS (SELECT 1 FROM records AS r "
-        "WHERE r.dossier = c.dossier AND (c.place != ? OR r.partition = c.partition))",
-        STATES,
-    ):
+    for place, kpart, koffset, dossier in spill.ask(FOREIGN, STATES):
         findings.add(_about(place, "foreign", dossier, STATES, kpart, koffset))
 
 

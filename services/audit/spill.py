@@ -22,6 +22,7 @@ CREATE TABLE letters (partition INT, koffset INT, reason TEXT, kpart INT, letter
 """
 INDEXES: Final = """
 CREATE INDEX IF NOT EXISTS records_by_dossier ON records (partition, dossier, koffset);
+CREATE INDEX IF NOT EXISTS records_by_name ON records (dossier, partition);  -- in whichever partition it lies
 CREATE INDEX IF NOT EXISTS claims_by_dossier ON claims (dossier, place);
 CREATE INDEX IF NOT EXISTS tallies_by_key ON tallies (partition, key, koffset);
 CREATE INDEX IF NOT EXISTS letters_by_address ON letters (partition, koffset);

@@ -8,7 +8,7 @@ import typer
 from schemas.errors import Unavailable
 from schemas.settings import read_settings
 from services.cli.output import AsJson, console, note, print_json, print_rows, progress
-from services.cli.sql import address_of
+from services.clickhouse import address_of
 from services.local.ports import reachable
 
 

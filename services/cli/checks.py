@@ -18,7 +18,8 @@ from schemas.errors import SettingsError, Unavailable
 from schemas.settings import Settings
 from schemas.tables import TABLES, VIEWS
 from services.cli.kafka import group_state, lags, topic_states
-from services.cli.sql import QueryError, address_of, ask, open_reader
+from services.cli.sql import QueryError, ask
+from services.clickhouse import address_of, open_reader
 from services.gateway.sources import read_sources
 from services.local.key import key_path
 from services.local.lock import owner_of

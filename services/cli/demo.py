@@ -1,19 +1,23 @@
-"""`hoso demo`: a synthetic year of a city through the whole of Hoso, and the article's figures three times."""
+"""`hoso demo`: a synthetic year of a city through the whole of Hoso, and the article's figures from every side."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from schemas.settings import Settings, read_settings
 from services.cli.output import AsJson, complain, console, note, print_json, print_rows, progress
 
+if TYPE_CHECKING:
+    from services.demo.figures import Figure
+
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop everything at the end instead of staying up.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show Hoso with a synthetic year 2021 of a city: events to live counters to SQL, compared with published figures.
+    """Show Hoso with a synthetic year of a city: events to counters, report and SQL, beside published figures.
 
     About 650,000 invented events go through the gateway. Only their sums are real (docs/demo.md). Running it again
     counts nothing twice. The data stays in HOSO_VAR (./var).
@@ -33,8 +37,9 @@ def demo(
 
 async def _demo(settings: Settings, *, once: bool, as_json: bool) -> bool:
     # Imported when needed, so that `hoso --help` answers at once.
-    from services.cli.sql import open_reader
     from services.cli.up import fetching, print_urls
+    from services.clickhouse import open_reader
+    from services.demo.figures import catalogue_figures
     from services.demo.run import compare, send_year
     from services.demo.year import YEAR_END, events
     from services.local.ports import url
@@ -62,19 +67,32 @@ async def _demo(settings: Settings, *, once: bool, as_json: bool) -> bool:
                 )
             note(", ".join(f"{count:,} {status}" for status, count in sorted(answers.items())))
             with console.status("counting") as status, open_reader(settings) as client:
-                lines = await compare(
-                    monitor=url(settings, settings.monitor_port), client=client, waiting=status.update
+                years = await compare(
+                    monitor=url(settings, settings.monitor_port),
+                    reports=url(settings, settings.reports_port),
+                    client=client,
+                    waiting=status.update,
                 )
-            equal = all(line.equal for line in lines)
-            rows = [{"figure": line.name, "article": line.article, **line.found, "equal": line.equal} for line in lines]
+                catalogue = catalogue_figures(client)
+            equal = all(figure.equal for figures in (*years.values(), catalogue) for figure in figures)
             if as_json:
-                print_json({"equal": equal, "answers": answers, "figures": rows})
-            else:
-                print_rows(
-                    [row | {"equal": "yes" if row["equal"] else "NO"} for row in rows],
-                    title="Uông Bí 2021: the article, the live counters, SQL (synthetic dossiers, real sums)",
+                years_found = {year: list(map(_row, figures)) for year, figures in years.items()}
+                print_json(
+                    {"equal": equal, "answers": answers, "years": years_found, "catalogue": list(map(_row, catalogue))}
                 )
+            else:
+                for reading, figures in years.items():
+                    _print(figures, f"Uông Bí {reading}: the article, counters, report and SQL (synthetic dossiers)")
+                _print(catalogue, "the catalogue of procedures: the article and SQL (synthetic codes)")
             if not once:
                 note(f"everything stays up until Ctrl-C; the page is at {stack.urls['page']}")
                 await asyncio.Event().wait()
     return equal
+
+
+def _row(figure: "Figure") -> dict[str, Any]:
+    return {"figure": figure.name, "article": figure.article, **figure.found, "equal": figure.equal}
+
+
+def _print(figures: Iterable["Figure"], title: str) -> None:
+    print_rows([_row(figure) | {"equal": "yes" if figure.equal else "NO"} for figure in figures], title=title)

@@ -10,7 +10,8 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings, read_settings
 from schemas.topics import EVENTS
 from services.cli.output import AsJson, note, print_json, print_rows
-from services.cli.sql import QueryError, ask, open_reader
+from services.cli.sql import QueryError, ask
+from services.clickhouse import open_reader
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import typer
 from schemas.errors import Unavailable
 from schemas.settings import Settings, read_settings
 from services.cli.output import AsJson, complain, note, print_json, print_rows
-from services.cli.sql import address_of, open_reader
+from services.clickhouse import address_of, open_reader
 
 THERE: Final = "there"
 MADE: Final = "made"

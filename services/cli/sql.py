@@ -4,8 +4,7 @@ import csv
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,19 +12,15 @@ import msgspec
 import typer
 from rich.table import Table
 
-from schemas.errors import SettingsError, Unavailable
-from schemas.settings import Settings, read_settings
+from schemas.errors import Unavailable
+from schemas.settings import read_settings
 from services.cli.output import AsJson, complain, console, note, print_json
-from services.local.ports import reachable
+from services.clickhouse import open_reader
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 ROWS_SHOWN_MAX: Final = 1000  # in a table on a terminal: nobody reads further
-CONNECT_S_MAX: Final = 5
-ANSWER_S_MAX: Final = 300
-HTTP_PORT: Final = 8123
-HTTPS_PORT: Final = 8443
 INT64: Final = range(-(2**63), 2**63)
 FROM_STDIN: Final = "-"
 _MESSAGE: Final = re.compile(r"DB::Exception: (.*?)(?: \(version .*| \(for url .*)?$", re.MULTILINE)
@@ -68,34 +63,6 @@ def sql(
         print_table(names, rows)
 
 
-@contextmanager
-def open_reader(settings: Settings) -> "Iterator[Client]":
-    """A client of the server, or of the local stack's SQL door; `Unavailable` when nothing answers."""
-    from clickhouse_connect import get_client  # takes 0.1 s, which `hoso --help` should not
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    host, port = address_of(settings)
-    try:
-        client = get_client(
-            host=host,
-            port=port,
-            username=settings.clickhouse_user if settings.clickhouse else "default",
-            password=settings.clickhouse_password.get_secret_value() if settings.clickhouse else "",
-            interface="https" if settings.clickhouse and settings.clickhouse_secure else "http",
-            connect_timeout=CONNECT_S_MAX,
-            send_receive_timeout=ANSWER_S_MAX,
-            autogenerate_session_id=False,
-            tz_mode="aware",
-        )
-    except ClickHouseError as error:
-        todo = "check HOSO_CLICKHOUSE" if settings.clickhouse else "start the local stack with `hoso up`"
-        raise Unavailable(f"ClickHouse at {host}:{port} does not answer: {todo}") from error
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 def ask(client: "Client", query: str) -> tuple[Sequence[str], list[list[Any]]]:
     """Column names, and rows of what JSON knows; `QueryError` when ClickHouse refuses, `Unavailable` without it."""
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
@@ -107,16 +74,6 @@ def ask(client: "Client", query: str) -> tuple[Sequence[str], list[list[Any]]]:
     except ClickHouseError as error:
         raise QueryError(_one_line(error)) from error
     return result.column_names, [[plain(value) for value in row] for row in result.result_rows]
-
-
-def address_of(settings: Settings) -> tuple[str, int]:
-    """Where ClickHouse answers over HTTP."""
-    if not settings.clickhouse:
-        return reachable(settings.host), settings.sql_port
-    host, _, port = settings.clickhouse.partition(":")
-    if port and not port.isdecimal():
-        raise SettingsError("HOSO_CLICKHOUSE: expected host or host:port")
-    return host, int(port or (HTTPS_PORT if settings.clickhouse_secure else HTTP_PORT))
 
 
 def plain(value: Any) -> Any:

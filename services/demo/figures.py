@@ -1,10 +1,11 @@
-"""The article's figures: as printed, from the live counters, and from SQL, for both readings of "the year 2021".
+"""The article's figures: as printed, and as found by the live counters, by the report form, and by SQL.
 
-The live figures come from the monitor's period, which is a sum of tallies. The SQL figures come from `mart.dossiers`,
-dossier by dossier, and so do not depend on the tallies.
+The live figures come from the monitor's period, a sum of tallies; the city's from its rolled-up row. The form's are the
+columns of II.06a that the reports process answers. The SQL figures are counted in `mart.dossiers`, dossier by dossier,
+and so depend neither on the tallies nor on the form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,18 +14,19 @@ from typing import Any, Final
 import httpx
 from clickhouse_connect.driver.client import Client
 
-from services.demo.year import CENTRE, COMMUNES
+from services.demo.year import CENTRE, CITY, COMMUNES
 
-Group = Mapping[str, int]  # opening, workload, resolved, early, on_time, overdue, closing
-Groups = tuple[Group, Group]  # the centre's, and those of all communes together
-SUMS: Final = ("opening", "workload", "resolved", "early", "on_time", "overdue", "closing")
+Group = Mapping[str, int]  # the sums below
+Groups = Mapping[str, Group]  # of the centre, of all communes together, of the city
+SUMS: Final = ("opening", "received", "workload", "resolved", "early", "on_time", "overdue", "closing")
 
 # By the day on which a dossier counts as received or resolved, in office time.
-SQL: Final = """\
+DOSSIERS_SQL: Final = """\
 SELECT
     unit_id = {centre:String} AS is_centre,
     countIf(received_on < {first:Date} AND (is_open OR resolved_on >= {first:Date})) AS opening,
     countIf(received_on BETWEEN {first:Date} AND {last:Date}) AS received,
+    opening + received AS workload,
     countIf(resolved_on BETWEEN {first:Date} AND {last:Date}) AS resolved,
     countIf(resolved_on BETWEEN {first:Date} AND {last:Date} AND timeliness = 'early') AS early,
     countIf(resolved_on BETWEEN {first:Date} AND {last:Date} AND timeliness = 'on_time') AS on_time,
@@ -34,10 +36,25 @@ FROM mart.dossiers
 WHERE unit_id = {centre:String} OR has({communes:Array(String)}, unit_id)
 GROUP BY is_centre"""
 
+CATALOGUE_SQL: Final = """\
+SELECT
+    countIf(desk = 'centre') AS centre,
+    countIf(desk = 'centre' AND linkage = 'three_level') AS centre_three_level,
+    countIf(desk = 'centre' AND linkage = 'two_level') AS centre_two_level,
+    countIf(desk = 'centre' AND linkage = 'horizontal') AS centre_horizontal,
+    countIf(desk = 'centre' AND linkage = 'vertical') AS centre_vertical,
+    countIf(desk = 'commune') AS communes,
+    countIf(desk = 'commune' AND linkage = 'three_level') AS communes_three_level,
+    countIf(desk = 'commune' AND linkage = 'two_level') AS communes_two_level,
+    countIf(online_level >= 3) AS online,
+    countIf(online_level = 4) AS online_level_4,
+    countIf(on_national_portal) AS on_national_portal
+FROM mart.procedures"""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: a text by column (`live`, `sql`, each for both readings of the year)."""
+    """One line of a table: what the article says, and what was found, by where it was asked."""
 
     name: str
     article: str
@@ -50,24 +67,23 @@ class Figure:
 
 
 async def live_groups(client: httpx.AsyncClient, address: str, *, first: date, last: date) -> Groups:
-    """The centre's and the communes' year from the monitor; a unit without data counts as zero."""
-    groups = []
-    for units in ((CENTRE,), COMMUNES):
-        total = dict.fromkeys(SUMS, 0)
-        for unit in units:
-            answer = await client.get(f"{address}/v1/units/{unit}", params={"from": f"{first}", "to": f"{last}"})
-            period = answer.raise_for_status().json()["unit"]["period"]
-            for name, value in _of_period(period).items() if period else ():
-                total[name] += value
-        groups.append(total)
-    return groups[0], groups[1]
+    """From the monitor; a unit without data counts as zero."""
+
+    async def of_unit(unit: str) -> Group:
+        answer = await client.get(f"{address}/v1/units/{unit}", params={"from": f"{first}", "to": f"{last}"})
+        period = answer.raise_for_status().json()["unit"]["period"]
+        return _of_period(period) if period else dict.fromkeys(SUMS, 0)
+
+    communes = _sum([await of_unit(unit) for unit in COMMUNES])
+    return {"centre": await of_unit(CENTRE), "communes": communes, "city": await of_unit(CITY)}
 
 
 def _of_period(period: Mapping[str, Any]) -> Group:
-    flow = period["flow"]
+    flow, opening, workload = period["flow"], period["opening"], period["workload"]
     return {
-        "opening": period["opening"],
-        "workload": period["workload"],
+        "opening": opening,
+        "received": workload - opening,
+        "workload": workload,
         "resolved": period["resolved"],
         "early": flow["resolved_early"],
         "on_time": flow["resolved_on_time"],
@@ -76,45 +92,110 @@ def _of_period(period: Mapping[str, Any]) -> Group:
     }
 
 
+async def form_groups(client: httpx.AsyncClient, address: str, *, first: date, last: date) -> Groups:
+    """From form II.06a of the city, which has a line per unit."""
+    asked = {"unit": CITY, "from": f"{first}", "to": f"{last}", "by": "unit"}
+    answer = await client.get(f"{address}/v1/report", params=asked)
+    report = answer.raise_for_status().json()["report"]
+    lines = {line["code"]: _of_columns(line["columns"]) for line in report["lines"]}
+    nothing = dict.fromkeys(SUMS, 0)
+    return {
+        "centre": lines.get(CENTRE, nothing),
+        "communes": _sum(lines.get(unit, nothing) for unit in COMMUNES),
+        "city": _of_columns(report["total"]["columns"]),
+    }
+
+
+def _of_columns(columns: Mapping[str, int]) -> Group:
+    return {
+        "opening": columns["6"],
+        "received": columns["4"] + columns["5"],
+        "workload": columns["3"],
+        "resolved": columns["7"],
+        "early": columns["8"],
+        "on_time": columns["9"],
+        "overdue": columns["10"],
+        "closing": columns["11"],
+    }
+
+
 def sql_groups(client: Client, *, first: date, last: date) -> Groups:
-    """The same from ClickHouse."""
-    groups = {flag: dict.fromkeys(SUMS, 0) for flag in (True, False)}
+    """From ClickHouse."""
+    groups: dict[str, Group] = {name: dict.fromkeys(SUMS, 0) for name in ("centre", "communes")}
     parameters = {"centre": CENTRE, "communes": list(COMMUNES), "first": first, "last": last}
-    for row in client.query(SQL, parameters=parameters).named_results():
-        group = dict(row)
-        group["workload"] = group["opening"] + group.pop("received")
-        groups[bool(group.pop("is_centre"))] = group
-    return groups[True], groups[False]
+    for row in client.query(DOSSIERS_SQL, parameters=parameters).named_results():
+        groups["centre" if row["is_centre"] else "communes"] = {name: row[name] for name in SUMS}
+    return groups | {"city": _sum(groups.values())}
+
+
+def _sum(groups: Iterable[Group]) -> Group:
+    total = dict.fromkeys(SUMS, 0)
+    for group in groups:
+        for name in SUMS:
+            total[name] += group[name]
+    return total
 
 
 def figures(found: Mapping[str, Groups]) -> list[Figure]:
-    """The article's figures (docs/demo.md), a column for each of `found`.
+    """The article's figures of a year (docs/demo.md), with what each of `found` says.
 
     What the article does not print follows from what it does.
     """
-    centre = {column: groups[0] for column, groups in found.items()}
-    communes = {column: groups[1] for column, groups in found.items()}
 
-    def count(name: str, article: int, groups: Mapping[str, Group], key: str) -> Figure:
-        return Figure(name, f"{article:,}", {column: f"{group[key]:,}" for column, group in groups.items()})
+    def count(of: str, what: str, article: int, key: str) -> Figure:
+        return Figure(
+            f"{of}: {what}", f"{article:,}", {where: f"{groups[of][key]:,}" for where, groups in found.items()}
+        )
 
-    def share(name: str, article: str, groups: Mapping[str, Group], part: str, whole: str) -> Figure:
+    def share(of: str, what: str, article: str, part: str, whole: str) -> Figure:
         places = len(article.removesuffix(" %").partition(".")[2])
-        return Figure(name, article, {column: _percent(group, part, whole, places) for column, group in groups.items()})
+        return Figure(
+            f"{of}: {what}",
+            article,
+            {where: _percent(groups[of], part, whole, places) for where, groups in found.items()},
+        )
 
     return [
-        count("centre: received", 129_023, centre, "workload"),
-        count("centre: carried over", 580, centre, "opening"),
-        count("centre: resolved", 128_539, centre, "resolved"),
-        share("centre: early share", "95.35 %", centre, "early", "resolved"),
-        count("centre: early", 122_562, centre, "early"),
-        count("centre: on time", 5_977, centre, "on_time"),
-        count("centre: overdue", 0, centre, "overdue"),
-        count("centre: still open", 484, centre, "closing"),
-        count("communes: received", 38_303, communes, "workload"),
-        count("communes: resolved", 28_373, communes, "resolved"),
-        share("communes: share", "74.1 %", communes, "resolved", "workload"),
-        count("communes: overdue", 0, communes, "overdue"),
+        count("centre", "received anew", 128_443, "received"),
+        count("centre", "carried over", 580, "opening"),
+        count("centre", "received", 129_023, "workload"),
+        count("centre", "resolved", 128_539, "resolved"),
+        share("centre", "resolved share", "99.625 %", "resolved", "workload"),
+        count("centre", "early", 122_562, "early"),
+        share("centre", "early share", "95.35 %", "early", "resolved"),
+        count("centre", "on time", 5_977, "on_time"),
+        count("centre", "overdue", 0, "overdue"),
+        count("centre", "still open", 484, "closing"),
+        count("communes", "received", 38_303, "workload"),
+        count("communes", "resolved", 28_373, "resolved"),
+        share("communes", "resolved share", "74.1 %", "resolved", "workload"),
+        count("communes", "overdue", 0, "overdue"),
+        count("communes", "still open", 9_930, "closing"),
+        count("city", "received", 167_326, "workload"),
+        count("city", "resolved", 156_912, "resolved"),
+        share("city", "resolved share", "93.78 %", "resolved", "workload"),
+    ]
+
+
+def catalogue_figures(client: Client) -> list[Figure]:
+    """What the article says about procedures, beside the catalogue as SQL has it."""
+    (found,) = client.query(CATALOGUE_SQL).named_results()
+    article = {
+        "centre": 277,
+        "centre_three_level": 18,
+        "centre_two_level": 27,
+        "centre_horizontal": 12,
+        "centre_vertical": 73,
+        "communes": 111,
+        "communes_three_level": 19,
+        "communes_two_level": 18,
+        "online": 242,
+        "online_level_4": 211,
+        "on_national_portal": 227,
+    }
+    return [
+        Figure(f"procedures: {name.replace('_', ' ')}", f"{count}", {"sql": f"{found[name]}"})
+        for name, count in article.items()
     ]
 
 

@@ -1,6 +1,6 @@
 """The demo's steps: send the year through the gateway, wait until everything has arrived, compare.
 
-Waiting is for conditions: the monitor says that no event is uncounted, and the figures of ClickHouse stop moving.
+Waiting is for conditions: the monitor says that no event is uncounted, and the figures stop moving.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Event, encode
 from schemas.errors import Unavailable
-from services.demo.figures import Figure, figures, live_groups, sql_groups
+from services.demo.figures import Figure, figures, form_groups, live_groups, sql_groups
 from services.demo.year import READINGS
 
 BODY_EVENTS: Final = 5_000
@@ -38,24 +38,30 @@ async def send_year(events: Sequence[Event], *, address: str, key: str, sent: Ca
     return answers
 
 
-async def compare(*, monitor: str, client: Client, waiting: Callable[[str], None]) -> list[Figure]:
-    """The figures once nothing is on its way any more, or once nothing has moved for `SETTLE_S_MAX`."""
+async def compare(
+    *, monitor: str, reports: str, client: Client, waiting: Callable[[str], None]
+) -> dict[str, list[Figure]]:
+    """The figures by reading of the year, once nothing is on its way any more, or has not moved for `SETTLE_S_MAX`."""
     seen, moved_at = None, monotonic()
     async with httpx.AsyncClient(timeout=ANSWER_S_MAX, trust_env=False) as http:
         while True:
             freshness = (await http.get(f"{monitor}/v1/units")).raise_for_status().json()["freshness"]
-            groups = {}
+            found, groups = {}, []
             for reading, (first, last) in READINGS.items():
-                groups[f"live {reading}"] = await live_groups(http, monitor, first=first, last=last)
-                groups[f"sql {reading}"] = await asyncio.to_thread(sql_groups, client, first=first, last=last)
-            found = figures(groups)
+                by_source = {
+                    "live": await live_groups(http, monitor, first=first, last=last),
+                    "form": await form_groups(http, reports, first=first, last=last),
+                    "sql": await asyncio.to_thread(sql_groups, client, first=first, last=last),
+                }
+                found[reading] = figures(by_source)
+                groups.append(by_source)
             is_counted = freshness["state"] == "live" and freshness["lag_events"] == 0
-            if is_counted and all(figure.equal for figure in found):
+            if is_counted and all(figure.equal for of_year in found.values() for figure in of_year):
                 return found
             if (groups, freshness["lag_events"]) != seen:
                 seen, moved_at = (groups, freshness["lag_events"]), monotonic()
             elif monotonic() - moved_at > SETTLE_S_MAX or (is_counted and monotonic() - moved_at > SETTLE_S_MAX / 10):
                 return found
-            resolved = sum(group["resolved"] for group in groups["sql 2021"])
+            resolved = groups[0]["sql"]["city"]["resolved"]
             waiting(f"{freshness['lag_events']} events to count; in SQL {resolved:,} dossiers resolved")
             await asyncio.sleep(POLL_S)

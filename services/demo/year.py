@@ -33,6 +33,7 @@ READINGS: Final = {
 }
 """First and last day of the year, by either reading."""
 
+CITY: Final = "196"
 CENTRE: Final = "196.TTHCC"
 COMMUNES: Final = ("06808", "06811", "06814", "06817", "06820", "06823", "06826", "06829", "06832", "06835")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.settings import Settings
-from services.cli.sql import address_of, open_reader
+from services.clickhouse import address_of, open_reader
 from services.reports.log import Ask
 from services.sink.clickhouse import Warehouse
 

@@ -10,8 +10,7 @@ import pytest
 
 from schemas.settings import Settings
 from services.cli.main import app
-from services.demo.figures import figures
-from services.demo.year import READINGS
+from services.demo.figures import SUMS, figures
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
 from services.sink.reader import LIMITS
@@ -88,13 +87,13 @@ def test_ports_are_the_defaults() -> None:
 
 
 def test_the_table_of_the_demo_is_that_of_the_code() -> None:
-    none: Any = dict.fromkeys(("opening", "workload", "resolved", "early", "on_time", "overdue", "closing"), 0)
-    columns = [f"{how} {reading}" for reading in READINGS for how in ("live", "sql")]
-    wanted = [(figure.name, figure.article) for figure in figures(dict.fromkeys(columns, (none, none)))]
+    group = dict.fromkeys(SUMS, 0)
+    sources = ("live", "form", "sql")
+    wanted = figures(dict.fromkeys(sources, dict.fromkeys(("centre", "communes", "city"), group)))
     lines = [line for line in README.splitlines() if line.startswith(("┃", "│"))]
     header, *rows = [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines]
-    assert header == ["figure", "article", *columns, "equal"]
-    assert [(name, article) for name, article, *_ in rows] == wanted
+    assert header == ["figure", "article", *sources, "equal"]
+    assert [(name, article) for name, article, *_ in rows] == [(figure.name, figure.article) for figure in wanted]
     assert all({*found} == {article} and equal == "yes" for _, article, *found, equal in rows)
 
 

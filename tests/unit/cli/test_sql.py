@@ -10,7 +10,8 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.errors import SettingsError
 from schemas.settings import Settings
-from services.cli.sql import QueryError, address_of, ask, plain, print_csv
+from services.cli.sql import QueryError, ask, plain, print_csv
+from services.clickhouse import address_of
 
 
 class Refusing:
