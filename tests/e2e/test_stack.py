@@ -19,50 +19,15 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.kafka import free_port
+from tests.e2e.home import PORTS, WAIT_S_MAX, Home, make_home, read_document, stop
 
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc"),
 ]
 
-HOSO: Final = Path(sys.executable).with_name("hoso")
 SAMPLE: Final = Path(__file__).parents[2] / "schemas" / "samples" / "accepted.v1.json"
-PORTS: Final = ("KAFKA", "KAFKA_CONTROLLER", "WORKER", "GATEWAY", "MONITOR", "REPORTS", "SQL")
 HEALTH: Final = ("WORKER", "GATEWAY", "MONITOR", "REPORTS", "SQL")
-WAIT_S_MAX: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """A data folder, and the environment that names it and its ports."""
-
-    var: Path
-    environment: dict[str, str]
-
-    def port(self, name: str) -> int:
-        return int(self.environment[f"HOSO_{name}_PORT"])
-
-    def hoso(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            [HOSO, *arguments],
-            env=self.environment | changed,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S_MAX,
-        )
-
-    def start(self, **changed: str) -> subprocess.Popen[str]:
-        """`hoso up`, with what it says on standard error in up.log."""
-        with (self.var / "up.log").open("w") as log:
-            return subprocess.Popen(
-                [HOSO, "up", "--json"], env=self.environment | changed, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-
-    def said(self) -> str:
-        return (self.var / "up.log").read_text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +36,6 @@ class Stack(Home):
 
     process: subprocess.Popen[str]
     urls: dict[str, str]
-
-
-def make_home(var: Path, jars: list[Path]) -> Home:
-    """A new one, on free ports, with the jars that are there already."""
-    (var / "kafka").mkdir(parents=True)
-    (var / "kafka" / "jars").symlink_to(jars[0].parent.absolute())
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("HOSO_")}
-    ports = {f"HOSO_{name}_PORT": str(free_port()) for name in PORTS}
-    return Home(var=var, environment=inherited | ports | {"HOSO_VAR": str(var)})
 
 
 @pytest.fixture
@@ -92,32 +48,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, broker_jars: list[Path]) -> 
     home = make_home(tmp_path_factory.mktemp("up") / "var", broker_jars)
     process = home.start()
     try:
-        yield Stack(var=home.var, environment=home.environment, process=process, urls=read_urls(home, process))
+        yield Stack(var=home.var, environment=home.environment, process=process, urls=read_document(home, process))
     finally:
         stop(process)
-
-
-def read_urls(home: Home, process: subprocess.Popen[str]) -> dict[str, str]:
-    """The document that is printed once everything answers."""
-    assert process.stdout is not None
-    lines = []
-    while line := process.stdout.readline():
-        lines.append(line)
-        if line.rstrip() == "}":
-            urls: dict[str, str] = json.loads("".join(lines))
-            return urls
-    raise AssertionError(home.said())
-
-
-def stop(process: subprocess.Popen[str]) -> int:
-    """Stop it as a person would, and return its exit code; harmless for one that has ended."""
-    process.terminate()
-    try:
-        return process.wait(timeout=WAIT_S_MAX)
-    finally:
-        process.kill()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def children(process: subprocess.Popen[str]) -> dict[str, int]:
