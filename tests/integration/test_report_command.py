@@ -242,7 +242,8 @@ def test_figures_that_are_off_end_with_exit_code_1(run: Any, warehouse: Warehous
         warehouse.command("ALTER TABLE core.dossiers DELETE WHERE dossier_id = 'D9' SETTINGS mutations_sync = 1")
 
 
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WALKED: Final = ROOT / "docs" / "analysts.md"  # on the demo's data, by tests/e2e/test_demo.py
+PAGES: Final = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {WALKED})]
 COMMANDS: Final = sorted(
     {
         command.strip()
