@@ -8,7 +8,7 @@ import typer
 from schemas.errors import Unavailable
 from schemas.settings import read_settings
 from services.cli.output import AsJson, console, note, print_json, print_rows, progress
-from services.clickhouse import address_of
+from services.clickhouse import access_of, unanswered
 from services.local.ports import reachable
 
 
@@ -33,20 +33,12 @@ def audit(
     from services.sink.clickhouse import open_server
 
     settings = read_settings()
-    host, port = address_of(settings)
     warehouse = None
     if not without_sql:
         try:
-            warehouse = open_server(
-                host=host,
-                port=port,
-                user=settings.clickhouse_user if settings.clickhouse else "default",
-                password=settings.clickhouse_password.get_secret_value() if settings.clickhouse else "",
-                secure=bool(settings.clickhouse) and settings.clickhouse_secure,
-            )
+            warehouse = open_server(**access_of(settings))
         except Unavailable as error:
-            todo = "check HOSO_CLICKHOUSE" if settings.clickhouse else "start the local stack with `hoso up`"
-            raise Unavailable(f"ClickHouse at {host}:{port} does not answer: {todo}, or audit --without-sql") from error
+            raise Unavailable(f"{unanswered(settings)}, or audit --without-sql") from error
     with progress() as bar:
         task = bar.add_task("reading", total=None)
         doing = "reading"

@@ -19,7 +19,7 @@ from schemas.settings import Settings
 from schemas.tables import TABLES, VIEWS
 from services.cli.kafka import group_state, lags, topic_states
 from services.cli.sql import QueryError, ask
-from services.clickhouse import address_of, open_reader
+from services.clickhouse import open_reader, where_of
 from services.gateway.sources import read_sources
 from services.local.key import key_path
 from services.local.lock import owner_of
@@ -213,7 +213,7 @@ async def _services(settings: Settings) -> list[Finding]:
 
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:
-    where = "{}:{}".format(*address_of(settings))
+    where = where_of(settings)
     try:
         with open_reader(settings) as client:
             _, [[version, now]] = ask(client, "SELECT version(), toUnixTimestamp64Milli(now64(3))")

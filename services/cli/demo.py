@@ -76,7 +76,7 @@ async def _demo(settings: Settings, *, once: bool, as_json: bool) -> bool:
                 catalogue = catalogue_figures(client)
             equal = all(figure.equal for figures in (*years.values(), catalogue) for figure in figures)
             if as_json:
-                years_found = {year: list(map(_row, figures)) for year, figures in years.items()}
+                years_found = {reading: list(map(_row, figures)) for reading, figures in years.items()}
                 print_json(
                     {"equal": equal, "answers": answers, "years": years_found, "catalogue": list(map(_row, catalogue))}
                 )

@@ -9,7 +9,7 @@ import typer
 from schemas.errors import Unavailable
 from schemas.settings import Settings, read_settings
 from services.cli.output import AsJson, complain, note, print_json, print_rows
-from services.clickhouse import address_of, open_reader
+from services.clickhouse import open_reader, where_of
 
 THERE: Final = "there"
 MADE: Final = "made"
@@ -102,7 +102,7 @@ def _check_tables(settings: Settings) -> list[Step]:
 
     try:
         with open_reader(settings) as client:
-            found = status(Warehouse(client, where="{}:{}".format(*address_of(settings))), read_migrations())
+            found = status(Warehouse(client, where=where_of(settings)), read_migrations())
     except Unavailable as error:
         if settings.clickhouse:
             raise

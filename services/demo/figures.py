@@ -5,7 +5,7 @@ columns of II.06a that the reports process answers. The SQL figures are counted 
 and so depend neither on the tallies nor on the form.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,6 +19,7 @@ from services.demo.year import CENTRE, CITY, COMMUNES
 Group = Mapping[str, int]  # the sums below
 Groups = Mapping[str, Group]  # of the centre, of all communes together, of the city
 SUMS: Final = ("opening", "received", "workload", "resolved", "early", "on_time", "overdue", "closing")
+NOTHING: Final[Group] = dict.fromkeys(SUMS, 0)
 
 # By the day on which a dossier counts as received or resolved, in office time.
 DOSSIERS_SQL: Final = """\
@@ -72,7 +73,7 @@ async def live_groups(client: httpx.AsyncClient, address: str, *, first: date, l
     async def of_unit(unit: str) -> Group:
         answer = await client.get(f"{address}/v1/units/{unit}", params={"from": f"{first}", "to": f"{last}"})
         period = answer.raise_for_status().json()["unit"]["period"]
-        return _of_period(period) if period else dict.fromkeys(SUMS, 0)
+        return _of_period(period) if period else NOTHING
 
     communes = _sum([await of_unit(unit) for unit in COMMUNES])
     return {"centre": await of_unit(CENTRE), "communes": communes, "city": await of_unit(CITY)}
@@ -98,10 +99,9 @@ async def form_groups(client: httpx.AsyncClient, address: str, *, first: date, l
     answer = await client.get(f"{address}/v1/report", params=asked)
     report = answer.raise_for_status().json()["report"]
     lines = {line["code"]: _of_columns(line["columns"]) for line in report["lines"]}
-    nothing = dict.fromkeys(SUMS, 0)
     return {
-        "centre": lines.get(CENTRE, nothing),
-        "communes": _sum(lines.get(unit, nothing) for unit in COMMUNES),
+        "centre": lines.get(CENTRE, NOTHING),
+        "communes": _sum([lines.get(unit, NOTHING) for unit in COMMUNES]),
         "city": _of_columns(report["total"]["columns"]),
     }
 
@@ -121,19 +121,15 @@ def _of_columns(columns: Mapping[str, int]) -> Group:
 
 def sql_groups(client: Client, *, first: date, last: date) -> Groups:
     """From ClickHouse."""
-    groups: dict[str, Group] = {name: dict.fromkeys(SUMS, 0) for name in ("centre", "communes")}
+    groups: dict[str, Group] = dict.fromkeys(("centre", "communes"), NOTHING)
     parameters = {"centre": CENTRE, "communes": list(COMMUNES), "first": first, "last": last}
     for row in client.query(DOSSIERS_SQL, parameters=parameters).named_results():
         groups["centre" if row["is_centre"] else "communes"] = {name: row[name] for name in SUMS}
     return groups | {"city": _sum(groups.values())}
 
 
-def _sum(groups: Iterable[Group]) -> Group:
-    total = dict.fromkeys(SUMS, 0)
-    for group in groups:
-        for name in SUMS:
-            total[name] += group[name]
-    return total
+def _sum(groups: Collection[Group]) -> Group:
+    return {name: sum(group[name] for group in groups) for name in SUMS}
 
 
 def figures(found: Mapping[str, Groups]) -> list[Figure]:
@@ -142,18 +138,15 @@ def figures(found: Mapping[str, Groups]) -> list[Figure]:
     What the article does not print follows from what it does.
     """
 
+    def figure(of: str, what: str, article: str, text: Callable[[Group], str]) -> Figure:
+        return Figure(f"{of}: {what}", article, {where: text(groups[of]) for where, groups in found.items()})
+
     def count(of: str, what: str, article: int, key: str) -> Figure:
-        return Figure(
-            f"{of}: {what}", f"{article:,}", {where: f"{groups[of][key]:,}" for where, groups in found.items()}
-        )
+        return figure(of, what, f"{article:,}", lambda group: f"{group[key]:,}")
 
     def share(of: str, what: str, article: str, part: str, whole: str) -> Figure:
         places = len(article.removesuffix(" %").partition(".")[2])
-        return Figure(
-            f"{of}: {what}",
-            article,
-            {where: _percent(groups[of], part, whole, places) for where, groups in found.items()},
-        )
+        return figure(of, what, article, lambda group: _percent(group, part, whole, places))
 
     return [
         count("centre", "received anew", 128_443, "received"),

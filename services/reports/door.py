@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.settings import Settings
-from services.clickhouse import address_of, open_reader
+from services.clickhouse import open_reader, where_of
 from services.reports.log import Ask
 from services.sink.clickhouse import Warehouse
 
@@ -13,4 +13,4 @@ from services.sink.clickhouse import Warehouse
 def open_tables(settings: Settings) -> Iterator[Ask]:
     """What asks the tables; `Unavailable` when nothing answers, then or later."""
     with open_reader(settings) as client:
-        yield Warehouse(client, where="{}:{}".format(*address_of(settings))).query
+        yield Warehouse(client, where=where_of(settings)).query

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from schemas.errors import SettingsError, Unavailable
 from schemas.logs import configure_logs
 from schemas.settings import Settings, read_settings
+from services.clickhouse import access_of
 from services.http import add_health, serve, stop_on_signals
 from services.sink.checkpoint import UnsafeStartError
 from services.sink.clickhouse import Warehouse, open_embedded, open_server
@@ -24,8 +25,6 @@ from services.sink.watch import Watcher
 EXIT_HUMAN: Final = 2  # settings, or tables and log that do not fit: starting again would not help
 EXIT_UNAVAILABLE: Final = 3
 OPEN_S_MAX: Final = 20.0  # a predecessor that was told to stop may still hold the directory
-HTTP_PORT: Final = 8123
-HTTPS_PORT: Final = 8443
 
 
 def main() -> None:
@@ -70,17 +69,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """The ClickHouse that the settings name: a server, or the embedded engine in var."""
     if not settings.clickhouse:
         return open_embedded(embedded_path(settings))
-    host, _, port = settings.clickhouse.partition(":")
-    default = HTTPS_PORT if settings.clickhouse_secure else HTTP_PORT
-    if port and not port.isdecimal():
-        raise SettingsError("HOSO_CLICKHOUSE: expected host or host:port")
-    return open_server(
-        host=host,
-        port=int(port or default),
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
-        secure=settings.clickhouse_secure,
-    )
+    return open_server(**access_of(settings))
 
 
 def embedded_path(settings: Settings) -> Path:

@@ -26,9 +26,9 @@ from services.sink.sql_door import create_sql_door
 from tests.factories import SOURCE, at, event, rules
 from tests.kafka import free_port
 from tests.logs import Logged, store
+from tests.pages import SHOWN
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "history.md"
-BLOCK: Final = re.compile(r"^```sh\n((?:hoso [^\n]*\n)+)```\n\n```text\n(.*?)```\n", re.MULTILINE | re.DOTALL)
 WIDTH: Final = 120
 ONE, TWO, THREE, FOUR = (f"000.00.20.H49-211220-000{number}" for number in (1, 2, 3, 4))
 
@@ -87,7 +87,7 @@ def run(command: str, door: int) -> str:
     return "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines())
 
 
-@pytest.mark.parametrize(("commands", "shown"), BLOCK.findall(PAGE.read_text("utf-8")))
+@pytest.mark.parametrize(("commands", "shown"), SHOWN.findall(PAGE.read_text("utf-8")))
 def test_commands_print_what_the_page_shows(door: int, commands: str, shown: str) -> None:
     assert "\n".join(run(command, door) for command in commands.splitlines()) == shown
 
