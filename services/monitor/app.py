@@ -58,8 +58,10 @@ class Monitor:
                 )
                 for task in readers:
                     task.cancel()
-        except* SettingsError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:  # not `except*`: what it raises, Python 3.11.2 wraps in a group again
+            if wrong := errors.subgroup(SettingsError):
+                raise wrong.exceptions[0] from None
+            raise
 
     async def _publish(self) -> None:
         while True:
