@@ -291,7 +291,8 @@ class _Folding:
         closes_at: int | None = self._on_time(due_at)[1]
         if self._is_forfeited():
             closes_at = found.closes_at
-        if cause is not ChangeCause.GIVEN or found.due_changes:
+        changed = due_at != found.due_at or closes_at != found.closes_at
+        if changed and (cause is not ChangeCause.GIVEN or found.due_changes):
             self._note(at, cause, due_at, closes_at)
         found.due_at = due_at
         if not self._is_forfeited() and closes_at is not None:

@@ -280,12 +280,14 @@ def _letter(dossier: Dossier, entry: Entry, policy: Policy) -> None:
 
 def _promise(dossier: Dossier, due_at: int, *, at: int, cause: ChangeCause, policy: Policy) -> None:
     is_forfeited = _is_forfeited(dossier, policy)
-    closes_at = policy.on_time_band(due_at)[1]
-    if cause is not ChangeCause.GIVEN or dossier.due_changes:  # some promise before the acceptance
-        _note_change(dossier, DueChange(at, cause, due_at, dossier.closes_at if is_forfeited else closes_at))
-    dossier.due_at = due_at
-    if not is_forfeited:
-        dossier.closes_at, dossier.due_soon_at = closes_at, policy.due_soon_at(closes_at)
+    closes_at = dossier.closes_at if is_forfeited else policy.on_time_band(due_at)[1]
+    is_said_again = (due_at, closes_at) == (dossier.due_at, dossier.closes_at)
+    # A promise that the acceptance gives is no change, unless there was one before the acceptance.
+    if not is_said_again and (cause is not ChangeCause.GIVEN or dossier.due_changes):
+        _note_change(dossier, DueChange(at, cause, due_at, closes_at))
+    dossier.due_at, dossier.closes_at = due_at, closes_at
+    if not is_forfeited and closes_at is not None:
+        dossier.due_soon_at = policy.due_soon_at(closes_at)
 
 
 def _note_change(dossier: Dossier, change: DueChange) -> None:

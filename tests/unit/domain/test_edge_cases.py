@@ -168,6 +168,11 @@ def test_6_an_extension_moves_the_promise():
     assert (dossier.timeliness, dossier.due_original) == (Timeliness.EARLY, micros(at("2021-03-08 17:00")))
 
 
+def test_6_a_promise_that_is_only_said_again_is_no_change():
+    again = entry(Kind.DUE_CHANGED, "2021-03-05 08:00", due_at="2021-03-08 17:00", cause=DueCause.EXTENSION)
+    assert folded(ACCEPTED, again).due_changes == ()
+
+
 def test_6_apologies_are_kept_each():
     letters = [
         entry(Kind.DUE_CHANGED, f"2021-03-{day} 08:00", due_at=f"2021-03-{day + 7} 17:00", cause=DueCause.APOLOGY)
