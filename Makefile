@@ -30,8 +30,8 @@ chaos: $(READY)  ## The long kill rounds; SEED=n repeats one
 hostile: $(READY)  ## Hostile histories, 100,000 of them, read four ways; SEED=n repeats a run, N=count
 	$(BIN)/python -m tests.hostile $(or $(SEED),0) $(or $(N),100000)
 
-bench: $(READY)  ## Ratios to peers, written to docs/performance.json
-	$(BIN)/python -m benchmarks
+bench: $(READY)  ## Ratios to peers, written to docs/performance.md; NAMES="a b" measures these alone
+	$(BIN)/python -m benchmarks $(NAMES)
 
 format: $(READY)  ## Format and fix what can be fixed
 	$(BIN)/ruff format .
