@@ -31,6 +31,7 @@ LAST: Final = 12  # column M
 WIDTHS: Final = (5, 36, 11, 9, 11, 9, 11, 9, 9, 9, 11, 9, 9)  # characters; together they fill A4 across
 COUNT: Final = "[$-42A]#,##0"  # 1.234 where the program goes by the format's language
 A4: Final = 9
+PAGE_LINES: Final = 30  # so many stay readable on one page with notes and signatures
 
 
 def as_xlsx(report: Report) -> bytes:
@@ -83,7 +84,8 @@ class _Form:
         sheet.set_landscape()
         sheet.set_paper(A4)
         sheet.set_margins(left=0.5, right=0.5, top=0.6, bottom=0.6)
-        sheet.fit_to_pages(1, 0)
+        lines = len(self.report.form.lines)
+        sheet.fit_to_pages(1, 1 if lines <= PAGE_LINES else 0)  # 0: as many pages as it takes
         sheet.center_horizontally()
         sheet.repeat_rows(HEAD, BODY - 1)
         sheet.set_footer('&C&"Times New Roman"&10Trang &P')

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 ANALYSTS: Final = (DOCS / "analysts.md").read_text("utf-8")
-PAGES: Final = ANALYSTS + (DOCS / "report.md").read_text("utf-8")
+PAGES: Final = ANALYSTS + "".join((DOCS / page).read_text("utf-8") for page in ("report.md", "reference.md"))
 COMMANDS: Final = [
     command
     for block in re.findall(r"^```sh\n(.*?)^```", ANALYSTS, re.MULTILINE | re.DOTALL)

@@ -76,13 +76,20 @@ def test_lines_levels_and_total_are_numbers_that_add_up() -> None:
 def test_it_prints_on_a4_across_with_the_header_on_every_page() -> None:
     sheet = read(report(*FIELDS))["II.06a"]
     assert (sheet.page_setup.orientation, int(sheet.page_setup.paperSize)) == ("landscape", 9)
-    assert (sheet.page_setup.fitToWidth or 1, sheet.page_setup.fitToHeight) == (1, 0)
     assert sheet.print_title_rows == "$8:$11"
     assert sheet.freeze_panes == "C12"
     assert sheet.auto_filter.ref == "A11:M18"
     assert {cell.font.name for line in sheet.iter_rows() for cell in line if cell.value is not None} == {
         "Times New Roman"
     }
+
+
+@pytest.mark.parametrize(("fields", "pages_high"), [(30, 1), (31, 0)])
+def test_a_short_report_has_its_signatures_on_the_same_page(fields: int, pages_high: int) -> None:
+    rows = [row(field_id=f"H49-{number}", field_vi=f"Lĩnh vực {number}") for number in range(fields)]
+    page_setup = read(report(*rows))["II.06a"].page_setup
+    # What the file leaves out counts as 1.
+    assert [1 if fit is None else fit for fit in (page_setup.fitToWidth, page_setup.fitToHeight)] == [1, pages_high]
 
 
 def test_notes_say_how_the_columns_are_read_and_how_to_check_them() -> None:
