@@ -7,7 +7,7 @@ also when it comes first.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
 
@@ -43,14 +43,14 @@ from streams.domain.deadline import Policy, Rulebook, classify
 from streams.domain.lifecycle import RANK, next_status
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgspec.json.Encoder()
 _HISTORY: Final = msgspec.json.Decoder(list[Entry])
 
 
 def micros(moment: datetime) -> int:
     """An aware moment as whole microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # exact, and faster than dividing
 
 
 def identity_of(source: str, event_id: str) -> str:
