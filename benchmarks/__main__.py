@@ -10,13 +10,14 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import processor, working_time
+from benchmarks import processor, scale, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
 BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "working_time": working_time.main,
     "processor": processor.main,
+    "scale": scale.main,
 }
 INTERRUPTED: Final = 130  # as a shell says it
 

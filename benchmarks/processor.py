@@ -1,144 +1,209 @@
-"""The processor beside naive Faust: the same events, the same fold, a state per dossier with its changelog, tallies.
+"""The processor beside its peers: the project's own events, a state per dossier with its changelog, tallies per unit.
 
-Ours folds exactly once; the peer does not. Pairs run one after the other on one real broker; the median of the rounds
-counts. Each round checks that ours counted every dossier.
+In each round every system takes its turn on one broker, and its count of dossiers is checked. docs/performance.md says
+what each peer does and does not.
 """
 
 import asyncio
-import os
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Final
 
+import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from benchmarks.costs import fold_all, new_ledger, records_of
+from benchmarks.peers.kafka_streams import KafkaStreams, kafka_streams, prepare
+from benchmarks.peers.run import python_of_peers, run_peer, running
 from benchmarks.report import Comparison
+from benchmarks.stand import VAR, Load, broker, environment, fill, load, make_topics, write
 from schemas import topics
-from schemas.codec import STRUCTURED, encode
 from schemas.settings import Settings, read_settings
 from schemas.tallies import RECEIVED, Tally
-from services.demo.year import PLANS, Plan, events
-from services.local.broker import start_broker
-from services.local.jars import fetch_jars
-from services.topics import ensure_topics, publish_units
+from services.cli.output import print_rows
 from streams.domain.totals import Totals
-from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
+from streams.kafka import Log
 
 ROUNDS: Final = 3
-OURS: Final = 400_000  # events; ours needs some seconds to be measured
-NAIVE: Final = 12_000  # the peer as many seconds as it needs for these
-TARGET: Final = 40.0
-PORT: Final = 23000
-JARS: Final = Path(__file__).parents[1] / "var" / "kafka" / "jars"
+FAST: Final = 400_000  # events of ours, Kafka Streams and the ceiling: some seconds of work
+MEDIUM: Final = 60_000  # of Quix Streams and Bytewax
+SLOW: Final = 10_000  # of naive Faust
+RUN_S_MAX: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How a peer is called, and how many times its rate ours must reach."""
+
+    name: str
+    about: str
+    target: float
+
+
+PEERS: Final = {
+    "naive_faust": Peer("naive Faust", "an agent with tables, memory, at least once", 40.0),
+    "quix": Peer("Quix Streams", "3.28.1, RocksDB, at least once", 3.0),
+    "bytewax": Peer("Bytewax", "0.21.1, memory, snapshots in SQLite", 1.0),
+    "rocksdb": Peer("Kafka Streams, its default store", "4.3.1, RocksDB, exactly once, a smaller fold", 1.5),
+    "memory": Peer("Kafka Streams, in memory", "4.3.1, exactly once, a smaller fold", 1.0),
+    "ceiling": Peer("the ceiling in Python", "aiokafka and decode, no state, no output", 0.35),
+}
 
 
 def main() -> list[Comparison]:
-    """Measure and return the comparison."""
+    """Measure and return the comparisons, one for each peer."""
     return asyncio.run(_measure())
 
 
 async def _measure() -> list[Comparison]:
+    class_path = prepare(VAR / "peers" / "kafka-streams")
+    python = python_of_peers()
+    rates: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        broker = await start_broker(
-            data_dir=root / "kafka",
-            jars=await fetch_jars(JARS, progress=lambda _done, _total: None),
-            port=PORT,
-            controller_port=PORT + 1,
-            log=root / "broker.log",
-        )
-        try:
-            ours, naive = [], []
-            for number in range(ROUNDS):
-                ours.append(await _run_ours(root, number))
-                naive.append(await _run_naive(root, number))
-                print(
-                    f"round {number + 1}: ours {ours[-1]:,.0f} events/s, naive Faust {naive[-1]:,.0f} events/s",
-                    flush=True,
-                )
-        finally:
-            await broker.stop()
+        async with broker(root):
+            variables = environment(root, "shared")
+            settings, year = await fill(variables, FAST)
+            with kafka_streams(bootstrap=settings.bootstrap, class_path=class_path, folder=root) as streams:
+                await _run_streams(streams, settings, year, "rocksdb", "warm-up")
+                for number in range(1, ROUNDS + 1):
+                    found = {"ours": await run_ours(root, f"ours{number}", FAST)}
+                    for store in ("rocksdb", "memory"):
+                        found[store] = await _run_streams(streams, settings, year, store, f"{store}{number}")
+                    found["ceiling"] = await run_peer("ceiling", year, variables, root=root)
+                    found |= await _run_slow(root, number, python)
+                    for name, rate in found.items():
+                        rates[name].append(rate)
+                    told = ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items())
+                    print(f"round {number}, events/s: {told}", flush=True)
+    _print_profile(event_s=1 / median(rates["ours"]), ceiling_s=1 / median(rates["ceiling"]), year=year)
     return [
         Comparison.of(
-            name="processor beside naive Faust",
-            ours=ours,
-            peer=naive,
+            name=f"processor beside {peer.name}",
+            ours=rates["ours"],
+            peer=rates[key],
             unit="events/s",
-            target=TARGET,
-            peer_name="an agent with tables, not exactly once",
+            target=peer.target,
+            peer_name=peer.about,
         )
+        for key, peer in PEERS.items()
+        if key in rates
     ]
 
 
-def _settings(root: Path, name: str) -> tuple[dict[str, str], Settings]:
-    environment = {
-        "HOSO_VAR": str(root / name),
-        "HOSO_KAFKA_PORT": str(PORT),
-        "HOSO_WORKER_PORT": str(PORT + 2),
-        "HOSO_TOPIC_PREFIX": f"{name}-",
-        "HOSO_CLOCK": "2022-01-01T00:00:00+07:00",
-    }
-    return environment, read_settings(environment)
+async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, partitions: int = 4) -> float:
+    """Events per second of waiting workers: from when all events appear until all are committed.
 
-
-async def _fill(settings: Settings, count: int) -> int:
-    """Write the first `count` events of a synthetic year; returns how many dossiers were accepted."""
-    await ensure_topics(settings)
-    await publish_units(settings)
-    year = events((Plan(units=PLANS[0].units + PLANS[1].units, carried_over=0, early=count // 3, on_time=0, open=0),))
-    year = year[:count]
-    outbox: dict[int, list[Message]] = defaultdict(list)
-    for event in year:
-        headers = [("content-type", STRUCTURED.encode())]
-        key = event.subject.encode()
-        outbox[partition_of(event.subject, settings.partitions)].append((key, encode(event), headers))
-    producer = transactional_producer(settings.bootstrap, f"{settings.topic_prefix}fill")
-    await producer.start()
-    async with producer.transaction():
-        for partition, messages in outbox.items():
-            await send_all(producer, settings.topics[topics.EVENTS], partition, messages)
-    await producer.stop()
-    return sum(type(event).__name__ == "DossierAccepted" for event in year)
-
-
-async def _run_ours(root: Path, number: int) -> float:
-    environment, settings = _settings(root, f"ours{number}")
-    accepted = await _fill(settings, OURS)
-    tps = [TopicPartition(settings.topics[topics.EVENTS], partition) for partition in range(settings.partitions)]
+    Every dossier must have been counted.
+    """
+    shared = environment(root, name, partitions=partitions)
+    settings = read_settings(shared)
+    await make_topics(settings)
+    year = load(events, partitions=partitions)
+    tps = [TopicPartition(settings.topics[topics.EVENTS], partition) for partition in range(partitions)]
     observer = AIOKafkaConsumer(group_id=settings.group, bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
     await observer.start()
     observer.assign(tps)  # by hand: asking about a group does not join it
-    worker = _start(["-m", "streams"], environment, root / "ours.log")
+    ports = [settings.worker_port + number for number in range(workers)]
     try:
-        first, since = 0, 0.0
-        while True:
-            done = sum([await observer.committed(tp) or 0 for tp in tps])
-            if done and not first:
-                first, since = done, perf_counter()
-            if done >= OURS:
-                seconds = perf_counter() - since
-                break
-            if worker.poll() is not None:
-                raise RuntimeError((root / "ours.log").read_text())
-            await asyncio.sleep(0.05)
+        with ExitStack() as stack:
+            for port in ports:
+                command, log = [sys.executable, "-m", "streams"], root / f"ours-{port}.log"
+                stack.enter_context(running(command, shared | {"HOSO_WORKER_PORT": str(port)}, log=log))
+            await _until_ready(ports, partitions)
+            await write(settings, year)
+            begun = perf_counter()
+            while sum([await observer.committed(tp) or 0 for tp in tps]) < year.events:
+                if perf_counter() - begun > RUN_S_MAX:
+                    raise RuntimeError("\n".join((root / f"ours-{port}.log").read_text()[-2000:] for port in ports))
+                await asyncio.sleep(0.02)
+            seconds = perf_counter() - begun
     finally:
-        worker.terminate()
-        worker.wait()
         await observer.stop()
-    counted = await _received(Log(settings.bootstrap), settings)
-    if counted != accepted:
-        raise RuntimeError(f"counted {counted} dossiers, {accepted} were accepted")
-    return (OURS - first) / seconds
+    counted = await _received(settings)
+    if counted != year.accepted:
+        raise RuntimeError(f"ours counted {counted} dossiers, {year.accepted} were accepted")
+    return year.events / seconds
 
 
-async def _received(log: Log, settings: Settings) -> int:
-    totals = Totals()
+async def _until_ready(ports: Sequence[int], partitions: int) -> None:
+    """Until these workers have the partitions among them, each at least one."""
+    deadline = perf_counter() + RUN_S_MAX
+    async with httpx.AsyncClient() as client:
+        while perf_counter() < deadline:
+            open_ = [await _open_partitions(client, port) for port in ports]
+            if all(open_) and sum(open_) == partitions:
+                return
+            await asyncio.sleep(0.1)
+    raise RuntimeError("the workers did not become ready")
+
+
+async def _open_partitions(client: httpx.AsyncClient, port: int) -> int:
+    try:
+        return len((await client.get(f"http://127.0.0.1:{port}/readyz")).json()["partitions"])
+    except httpx.HTTPError:
+        return 0
+
+
+async def _run_streams(streams: KafkaStreams, settings: Settings, year: Load, store: str, application: str) -> float:
+    seconds, received = await asyncio.to_thread(
+        streams.run,
+        topic=settings.topics[topics.EVENTS],
+        application=application,
+        store=store,
+        events=year.events,
+    )
+    if received != year.accepted:
+        raise RuntimeError(f"Kafka Streams counted {received} dossiers, {year.accepted} were accepted")
+    return year.events / seconds
+
+
+async def _run_slow(root: Path, number: int, python: Path) -> Mapping[str, float]:
+    found = {}
+    for name, events, interpreter in (
+        ("quix", MEDIUM, python),
+        ("bytewax", MEDIUM, python),
+        ("naive_faust", SLOW, Path(sys.executable)),
+    ):
+        if name == "bytewax" and sys.version_info >= (3, 13):
+            continue  # it has no wheel
+        variables = environment(root, f"{name}{number}")
+        _, year = await fill(variables, events)
+        found[name] = await run_peer(name, year, variables, root=root, python=interpreter)
+    return found
+
+
+def _print_profile(*, event_s: float, ceiling_s: float, year: Load) -> None:
+    """Where the time of one of our events goes.
+
+    Decode, fold and encode are measured here without Kafka, reading is what the ceiling takes beyond its decoding, and
+    the rest of an event's time is the transaction, Faust, the worker's own reading of tallies, and waiting.
+    """
+    records = records_of(year.messages[0])
+    costs = min((fold_all(new_ledger(), records) for _ in range(3)), key=lambda costs: costs.total)
+    parts = {name: seconds / len(records) for name, seconds in costs.by_name().items()}
+    reading = max(0.0, ceiling_s - parts["decode"])
+    rest = event_s - reading - sum(parts.values())
+    rows = {"read": reading, **parts, "transaction and the rest": rest, "an event": event_s}
+    print_rows(
+        [
+            {"part": name, "us": f"{seconds * 1e6:.1f}", "share": f"{seconds / event_s:.0%}"}
+            for name, seconds in rows.items()
+        ]
+    )
+
+
+async def _received(settings: Settings) -> int:
+    log, totals = Log(settings.bootstrap), Totals()
     decoder = msgspec.json.Decoder(Tally)
     for partition in range(settings.partitions):
         async for records in log.read_to_end(settings.topics[topics.TALLIES], partition):
@@ -146,27 +211,3 @@ async def _received(log: Log, settings: Settings) -> int:
                 if record.key and record.value and not record.key.startswith(b"/"):
                     totals.apply(decoder.decode(record.value))
     return sum(totals.counters(unit).total.get(name, 0) for unit in totals.units() for name in RECEIVED.values())
-
-
-async def _run_naive(root: Path, number: int) -> float:
-    environment, settings = _settings(root, f"naive{number}")
-    await _fill(settings, NAIVE)
-    (settings.var / "naive").mkdir(parents=True)
-    out = root / f"naive{number}.seconds"
-    worker = _start(["-m", "benchmarks.naive_faust", str(NAIVE), str(out)], environment, root / "naive.log")
-    try:
-        while not out.exists() or not out.read_text():
-            if worker.poll() is not None:
-                raise RuntimeError((root / "naive.log").read_text()[-2000:])
-            await asyncio.sleep(0.2)
-    finally:
-        worker.kill()
-        worker.wait()
-    return NAIVE / float(out.read_text())
-
-
-def _start(arguments: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, *arguments], env={**os.environ, **environment}, stdout=file, stderr=subprocess.STDOUT
-        )
