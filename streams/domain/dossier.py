@@ -46,6 +46,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODER: Final = msgspec.json.Encoder()
 _HISTORY: Final = msgspec.json.Decoder(list[Entry])
 
+# Python 3.11 works out `Kind.ACCEPTED` anew each time: eight of these are a tenth of the fold of an event.
+_REGISTERED: Final = Kind.REGISTERED
+_ACCEPTED: Final = Kind.ACCEPTED
+_TRANSFERRED: Final = Kind.TRANSFERRED
+_SUPPLEMENT_REQUESTED: Final = Kind.SUPPLEMENT_REQUESTED
+_DELIVERED: Final = Kind.DELIVERED
+_RETRACTED: Final = Kind.RETRACTED
+
 
 def micros(moment: datetime) -> int:
     """An aware moment as whole microseconds since 1970."""
@@ -114,7 +122,7 @@ def append(dossier: Dossier, entry: Entry, rules: Rulebook) -> Dossier:
     rank = RANK[entry.kind]
     is_newest = entry.at > dossier.last_at or (entry.at == dossier.last_at and rank > dossier.last_rank)
     # An identity that already occurs is a repeat, or was retracted before it came.
-    if not is_newest or entry.kind is Kind.RETRACTED or entry.identity.encode() in history:
+    if not is_newest or entry.kind is _RETRACTED or entry.identity.encode() in history:
         entries = _HISTORY.decode(history)
         if entry in entries:
             return dossier
@@ -159,7 +167,7 @@ def mark(dossier: Dossier, entry: Entry, code: AnomalyCode) -> None:
 
 def step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
     """Move the dossier by one fact, or mark why not."""
-    if entry.kind is Kind.RETRACTED:
+    if entry.kind is _RETRACTED:
         return
     status = next_status(dossier.status, entry.kind, accepted=dossier.accepted_at is not None)
     if dossier.unit_id is not None and entry.unit_id != dossier.unit_id:
@@ -171,18 +179,18 @@ def step(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
 
 
 def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> None:
-    if entry.kind is Kind.REGISTERED or entry.kind is Kind.ACCEPTED:
+    if entry.kind is _REGISTERED or entry.kind is _ACCEPTED:
         _identify(dossier, entry, rules)
     policy = rules.policy(dossier.policy_id, dossier.calendar_id)
     was, dossier.status = dossier.status, status
-    if entry.kind is Kind.ACCEPTED:
+    if entry.kind is _ACCEPTED:
         dossier.accepted_at = entry.at
         dossier.due_original = entry.due_at
         dossier.paused_at = None  # what was waited for before had no clock yet
         _count(dossier, entry.at, policy, RECEIVED[dossier.channel or Channel.DIRECT])
-    elif entry.kind is Kind.TRANSFERRED:
+    elif entry.kind is _TRANSFERRED:
         _transfer(dossier, entry, policy)
-    elif entry.kind is Kind.SUPPLEMENT_REQUESTED and dossier.accepted_at is not None:
+    elif entry.kind is _SUPPLEMENT_REQUESTED and dossier.accepted_at is not None:
         _ask_again(dossier, entry, policy)
     if dossier.paused_at is not None or status in policy.pauses:
         _pause(dossier, entry, was, policy)
@@ -195,13 +203,13 @@ def _move(dossier: Dossier, entry: Entry, status: Status, rules: Rulebook) -> No
         _close(dossier, entry, policy)
     elif was_ended and not ended:
         _reopen(dossier, entry, policy)
-    if entry.kind is Kind.DELIVERED:
+    if entry.kind is _DELIVERED:
         dossier.delivered_at = entry.at
 
 
 def _identify(dossier: Dossier, entry: Entry, rules: Rulebook) -> None:
     """Whose the dossier is and under which rules: the acceptance has the last word."""
-    if entry.kind is Kind.REGISTERED:
+    if entry.kind is _REGISTERED:
         dossier.registered_at = entry.at
     dossier.unit_id = entry.unit_id
     dossier.procedure_id = entry.procedure_id
