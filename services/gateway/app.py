@@ -6,10 +6,12 @@ from typing import Any, Final, cast
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp
 
 from schemas.errors import ContractError, Unavailable
-from services.gateway.answers import Item, errors_of, refused, summary
-from services.gateway.bodies import BodyReader, check_json, events_of, form_of
+from services.gateway.answers import errors_of, refused
+from services.gateway.bodies import BodyReader, check_json, headers_of
+from services.gateway.door import EVENTS_PATH, Door, sender_of
 from services.gateway.intake import Intake
 from services.gateway.metrics import Metrics, Telemetry
 from services.gateway.openapi import (
@@ -21,13 +23,12 @@ from services.gateway.openapi import (
     describe,
 )
 from services.gateway.portal import PayloadItem, Portal, portal_answer
-from services.gateway.problems import KINDS, UNAUTHORIZED, refusal, unavailable
-from services.gateway.sources import Sender, Sources
+from services.gateway.problems import KINDS, refusal, unavailable
+from services.gateway.sources import Sources
 from services.http import Check, add_health
 from services.portal.payloads import PROGRESS, SYNC, divide
-from services.problems import Problem, add_problems
+from services.problems import add_problems
 
-EVENTS_PATH: Final = "/v1/events"
 PORTAL_PATH: Final = "/v1/portal/"
 JSON: Final = "application/json"
 
@@ -40,8 +41,18 @@ def create_app(
     checks: Mapping[str, Check],
     metrics: Metrics,
     body_bytes_max: int,
-) -> FastAPI:
+) -> ASGIApp:
     """The application around its pieces; it starts and stops none of them."""
+    bodies = BodyReader(bytes_max=body_bytes_max)
+    app = _framework(portal=portal, sources=sources, checks=checks, metrics=metrics, bodies=bodies)
+    door = Door(app, intake=intake, sources=sources, metrics=metrics, bodies=bodies)
+    return Telemetry(door, metrics=metrics)
+
+
+def _framework(
+    *, portal: Portal, sources: Sources, checks: Mapping[str, Check], metrics: Metrics, bodies: BodyReader
+) -> FastAPI:
+    """Everything but the events, and the description of all."""
     app = FastAPI(
         title="Hoso gateway",
         version=version("hoso"),
@@ -50,12 +61,9 @@ def create_app(
         redoc_url=None,
     )
     app.openapi = describe(app)  # type: ignore[method-assign]
-    app.add_middleware(Telemetry, metrics=metrics)
     add_problems(app, *KINDS)
     add_health(app, checks=checks, registry=metrics.registry)
-    bodies = BodyReader(bytes_max=body_bytes_max)
 
-    # The request as it is, not a declared body: declaring one doubles the cost of a request (and it could not stream).
     @app.post(
         EVENTS_PATH,
         operation_id="post_events",
@@ -65,7 +73,7 @@ def create_app(
         openapi_extra=OPERATION,
         response_class=Response,
     )
-    async def post_events(request: Request) -> Response:
+    async def post_events() -> None:
         """Take one event or many; a 2xx comes after the log's acknowledgement, never before.
 
         A single event (structured or binary) is answered by the status code. 202: it is in the log. 200: it was there
@@ -79,25 +87,13 @@ def create_app(
         Either: 401, 408, 415, as the problem says. 503: the log did not acknowledge everything; send the same again
         after `Retry-After` seconds, what had arrived is recognised.
         """
-        sender = _sender(request, sources)
-        form = form_of(request)
-        async with bodies.read(request) as body:
-            try:
-                values = events_of(form, body, request)
-            except ContractError as error:
-                metrics.count([refused(error.flaws)])
-                raise refusal(errors_of(error.flaws)) from None
-            try:
-                items = await intake.take(values, sender)
-            except Unavailable as error:
-                raise unavailable(str(error)) from error
-        metrics.count(items)
-        return _single(items[0]) if form.is_single else _several(items)
+        raise AssertionError("the door answers")
 
     async def take_payloads(service: str, request: Request) -> Response:
-        sender = _sender(request, sources)
-        check_json(request)
-        async with bodies.read(request) as raw:
+        headers = headers_of(request.scope)
+        sender = sender_of(headers, sources)
+        check_json(headers)
+        async with bodies.read(headers, request.receive) as raw:
             try:
                 body = divide(raw, dict(request.query_params))
             except ContractError as error:
@@ -147,38 +143,7 @@ def create_app(
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI document, from the routes alone: no piece is asked."""
     nobody = cast("Any", None)
-    return create_app(
-        intake=nobody, portal=nobody, sources=nobody, checks={}, metrics=Metrics(), body_bytes_max=0
-    ).openapi()
-
-
-def _sender(request: Request, sources: Sources) -> Sender:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        key = request.headers.get("x-api-key", "")
-    sender = sources.sender_of(key.strip()) if key else None
-    if sender is None:
-        detail = "the key is not known" if key else "expected `Authorization: Bearer KEY`"
-        raise Problem(UNAUTHORIZED, detail, headers={"www-authenticate": "Bearer"})
-    return sender
-
-
-def _single(item: Item) -> Response:
-    if item.status == "failed":
-        raise unavailable("the log did not acknowledge the event in time")
-    if item.status == "refused":
-        raise refusal(item.errors)
-    return Response(msgspec.json.encode(item), 202 if item.status == "accepted" else 200, media_type=JSON)
-
-
-def _several(items: list[Item]) -> Response:
-    answer = summary(items)
-    if answer.failed:
-        raise unavailable(
-            f"the log did not acknowledge {answer.failed} of {answer.total} events in time",
-            **msgspec.structs.asdict(answer),
-        )
-    return Response(msgspec.json.encode(answer), 207 if answer.refused else 202, media_type=JSON)
+    return _framework(portal=nobody, sources=nobody, checks={}, metrics=Metrics(), bodies=nobody).openapi()
 
 
 def _payloads(items: list[PayloadItem], *, is_single: bool) -> Response:

@@ -4,19 +4,19 @@ Promises: no body is held beyond `bytes_max`, before or after decompression, nor
 HELD_TIMES_MAX of it; each event's bytes are those that came.
 """
 
-import asyncio
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from schemas.codec import EVENT_BYTES_MAX, structured
 from schemas.errors import ContractError, Flaw, Reason
+from services.gateway.arrivals import Arrivals
 from services.gateway.problems import (
     BUSY,
     RETRY_AFTER_S,
@@ -56,20 +56,29 @@ _FORMS: Final = {
 }
 
 
-def form_of(request: Request) -> Form:
+Headers = Mapping[str, str]
+"""The first of each name; names in lower case."""
+
+
+def headers_of(scope: Scope) -> Headers:
+    """A request's headers, decoded once: the framework's own mapping searches its list for every name."""
+    return {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
+
+
+def form_of(headers: Headers) -> Form:
     """The form that the headers announce."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
     form = _FORMS.get(media)
     if form is None:
         raise Problem(WRONG_MEDIA, f"expected one of {', '.join(_FORMS)}")
-    if media == "application/json" and any(name.startswith(ATTRIBUTE_PREFIX) for name in request.headers):
+    if media == "application/json" and any(name.startswith(ATTRIBUTE_PREFIX) for name in headers):
         return Form.BINARY
     return form
 
 
-def check_json(request: Request) -> None:
+def check_json(headers: Headers) -> None:
     """Refuse a body that does not say that it is JSON."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise Problem(WRONG_MEDIA, "expected application/json")
 
@@ -80,67 +89,86 @@ class BodyReader:
     def __init__(self, *, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._held = 0
+        self._arrivals = Arrivals()
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
+    async def read(self, headers: Headers, receive: Receive) -> AsyncIterator[bytes]:
         """The decompressed body; it counts as held until the context ends."""
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise Problem(WRONG_MEDIA, "expected no content-encoding, or gzip", headers={"accept-encoding": "gzip"})
-        if int(request.headers.get("content-length", "0")) > self._bytes_max:
-            raise self._too_large()
-        chunks: list[bytes] = []
+        if int(headers.get("content-length", "0")) > self._bytes_max:
+            raise too_large(self._bytes_max)
+        body = await self._collect(receive, encoding)
         try:
-            await self._collect(request, encoding, chunks)
-            yield b"".join(chunks)
+            yield body
         finally:
-            self._held -= sum(map(len, chunks))
+            self._held -= len(body)
 
-    async def _collect(self, request: Request, encoding: str, chunks: list[bytes]) -> None:
+    async def _collect(self, receive: Receive, encoding: str) -> bytes:
+        inflation = None if encoding == "identity" else _Inflation(self._bytes_max)
+        chunks: list[bytes] = []
         size = 0
+        more = True
         try:
-            async with asyncio.timeout(ARRIVAL_S_MAX):
-                async for chunk in self._decoded(request, encoding):
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    self._held += len(chunk)
-                    if size > self._bytes_max:
-                        raise self._too_large()
-                    if self._held > self._bytes_max * HELD_TIMES_MAX:
-                        raise Problem(BUSY, "too many bodies at once", headers={"retry-after": str(RETRY_AFTER_S)})
-        except TimeoutError:
-            raise Problem(SLOW_BODY, f"expected the whole body within {ARRIVAL_S_MAX:.0f} s") from None
-        except ClientDisconnect:
-            raise Problem(UNREADABLE, "the body was cut off") from None  # in case somebody still listens
+            with self._arrivals.within(ARRIVAL_S_MAX):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Problem(UNREADABLE, "the body was cut off")  # in case somebody still listens
+                    arrived, more = message.get("body", b""), message.get("more_body", False)
+                    for chunk in (arrived,) if inflation is None else inflation.feed(arrived):
+                        chunks.append(chunk)
+                        size += len(chunk)
+                        self._held += len(chunk)
+                        if size > self._bytes_max:
+                            raise too_large(self._bytes_max)
+                        if self._held > self._bytes_max * HELD_TIMES_MAX:
+                            raise Problem(BUSY, "too many bodies at once", headers={"retry-after": str(RETRY_AFTER_S)})
+            if inflation is not None:
+                inflation.finish()
+        except BaseException as error:
+            self._held -= size
+            if isinstance(error, TimeoutError):
+                raise Problem(SLOW_BODY, f"expected the whole body within {ARRIVAL_S_MAX:.0f} s") from None
+            raise
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _decoded(self, request: Request, encoding: str) -> AsyncIterator[bytes]:
-        if encoding == "identity":
-            async for chunk in request.stream():
-                yield chunk
-            return
-        inflate = zlib.decompressobj(GZIP_WBITS)
-        arrived = 0
-        async for chunk in request.stream():
-            arrived += len(chunk)
-            if arrived > self._bytes_max:
-                raise self._too_large()
-            while chunk:
-                if inflate.eof:  # a gzip file may have several members
-                    inflate = zlib.decompressobj(GZIP_WBITS)
-                try:
-                    # One byte more than is allowed tells a bomb without inflating it.
-                    yield inflate.decompress(chunk, self._bytes_max + 1)
-                except zlib.error:
-                    raise Problem(UNREADABLE, "expected a gzip body, as content-encoding says") from None
-                chunk = inflate.unconsumed_tail or inflate.unused_data
-        if not inflate.eof:
+
+class _Inflation:
+    """A gzip body on its way in."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._member = zlib.decompressobj(GZIP_WBITS)
+        self._arrived = 0
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What the chunk becomes, in pieces of at most one byte more than is allowed: that tells a bomb."""
+        self._arrived += len(chunk)
+        if self._arrived > self._bytes_max:
+            raise too_large(self._bytes_max)
+        while chunk:
+            if self._member.eof:  # a gzip file may have several members
+                self._member = zlib.decompressobj(GZIP_WBITS)
+            try:
+                yield self._member.decompress(chunk, self._bytes_max + 1)
+            except zlib.error:
+                raise Problem(UNREADABLE, "expected a gzip body, as content-encoding says") from None
+            chunk = self._member.unconsumed_tail or self._member.unused_data
+
+    def finish(self) -> None:
+        """Raise when more should have come."""
+        if not self._member.eof:
             raise Problem(UNREADABLE, "the gzip body ends early")
 
-    def _too_large(self) -> Problem:
-        return Problem(TOO_LARGE, f"expected at most {self._bytes_max} bytes after decompression; split the body")
+
+def too_large(bytes_max: int) -> Problem:
+    """The answer to a body above the limit."""
+    return Problem(TOO_LARGE, f"expected at most {bytes_max} bytes after decompression; split the body")
 
 
-def events_of(form: Form, body: bytes, request: Request) -> Sequence[bytes]:
+def events_of(form: Form, body: bytes, scope: Scope) -> Sequence[bytes]:
     """The bytes of each event, verbatim; `ContractError` when the body as a whole is not of its form.
 
     A body of lines may hold empty ones: they are skipped. The last line may be cut off: it is an event that is not
@@ -150,7 +178,7 @@ def events_of(form: Form, body: bytes, request: Request) -> Sequence[bytes]:
         case Form.STRUCTURED:
             return [body]
         case Form.BINARY:
-            return [_structured(request, body)]
+            return [_structured(scope, body)]
         case Form.LINES:
             return [line for text in body.split(b"\n") if (line := text.strip())]
         case Form.BATCH:
@@ -166,14 +194,14 @@ def _items(body: bytes) -> list[bytes]:
         raise ContractError(Flaw("", Reason.NOT_JSON, "expected a whole JSON array")) from None
 
 
-def _structured(request: Request, body: bytes) -> bytes:
+def _structured(scope: Scope, body: bytes) -> bytes:
     """The structured form of a binary-mode event (CloudEvents HTTP binding 3.1)."""
     if not body:
         raise ContractError(Flaw("/data", Reason.NO_VALUE, "expected the event's data in the body"))
     if len(body) > EVENT_BYTES_MAX:
         raise ContractError(Flaw("/data", Reason.TOO_LARGE, f"expected at most {EVENT_BYTES_MAX} bytes"))
     attributes: dict[str, bytes] = {}
-    for name, text in request.headers.items():
+    for name, text in ((name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]):
         if not name.startswith(ATTRIBUTE_PREFIX):
             continue
         attribute = name.removeprefix(ATTRIBUTE_PREFIX)

@@ -1,6 +1,7 @@
 """The gateway as a process: settings, pieces, and their order of starting and stopping."""
 
 import asyncio
+import gc
 import sys
 from contextlib import AsyncExitStack
 from typing import Final
@@ -23,6 +24,8 @@ from services.http import serve, stop_on_signals
 
 EXIT_SETTINGS: Final = 2  # a supervisor does not start it again
 EXIT_UNAVAILABLE: Final = 3
+# New objects before the collector looks for cycles: a request leaves none, so looking every 700 is wasted (~8 %).
+GARBAGE_MAX: Final = 20_000
 
 
 def main() -> None:
@@ -30,6 +33,8 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logs(settings)
+        gc.freeze()  # modules and models stay as long as the process does
+        gc.set_threshold(GARBAGE_MAX)
         asyncio.run(run(settings))
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"hoso gateway: {error}\n")

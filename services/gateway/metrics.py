@@ -1,16 +1,15 @@
 """What the gateway counts, and the layer that times requests and names them."""
 
 import re
-import uuid
 from collections import Counter as Tally
 from collections.abc import Sequence, Sized
 from importlib.metadata import version
+from secrets import token_hex
 from time import perf_counter
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.errors import Reason
@@ -35,6 +34,7 @@ class Metrics:
             ("result", "reason"),
             registry=self.registry,
         )
+        self._counters: dict[tuple[str, Reason | None], Counter] = {}
         self._payloads = Counter(
             "hoso_gateway_portal_payloads_total",
             "Payloads of the national portal by service and answer: that of their events, or noted (nothing told).",
@@ -71,8 +71,11 @@ class Metrics:
 
     def count(self, items: Sequence[Item]) -> None:
         """Add one request's answers."""
-        for (status, reason), number in Tally((item.status, item.reason) for item in items).items():
-            self._events.labels(status, reason or "").inc(number)
+        for answer, number in Tally([(item.status, item.reason) for item in items]).items():
+            counter = self._counters.get(answer)
+            if counter is None:
+                counter = self._counters[answer] = self._events.labels(answer[0], answer[1] or "")
+            counter.inc(number)
 
     def count_payloads(self, service: str, items: Sequence[PayloadItem]) -> None:
         """Add one request's payloads, and their events."""
@@ -92,14 +95,15 @@ class Telemetry:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._duration = metrics.duration
+        self._timers: dict[tuple[str, int], Histogram] = {}  # by route and status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; look at the answer's head on its way out."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = next((text.decode("latin-1") for name, text in scope["headers"] if name == b"x-request-id"), "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else token_hex(16)
         structlog.contextvars.bind_contextvars(
             request_id=request_id
         )  # a request has a task, and so a context, to itself
@@ -110,7 +114,7 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -121,4 +125,7 @@ class Telemetry:
             raise  # the server logs it
         finally:
             route = getattr(scope.get("route"), "path", NO_ROUTE)
-            self._duration.labels(route, str(status)).observe(perf_counter() - begun)
+            timer = self._timers.get((route, status))
+            if timer is None:
+                timer = self._timers[route, status] = self._duration.labels(route, str(status))
+            timer.observe(perf_counter() - begun)

@@ -24,6 +24,7 @@ class Producer:
         self._topic = topic
         self._request_s_max = request_s_max
         self._producer: Any = None
+        self._partitions = 0
         self._spent = False
         self._renewal = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -47,6 +48,16 @@ class Producer:
                 self._retired.add(task)
                 task.add_done_callback(self._retired.discard)
             return self._producer
+
+    def create_batch(self) -> Any:
+        """An empty batch; whichever producer is current can send it."""
+        return self._producer.create_batch()
+
+    def partitions(self) -> int:
+        """How many partitions the topic has, as was last seen: Kafka only ever adds some, at the end."""
+        seen = self._producer.client.cluster.partitions_for_topic(self._topic)
+        self._partitions = len(seen) if seen else self._partitions
+        return self._partitions
 
     def note(self, error: KafkaError, producer: Any) -> None:
         """Log an error of `producer`. One that retrying does not heal leaves a gap in its sequence: it is spent."""

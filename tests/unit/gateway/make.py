@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 from aiokafka.partitioner import DefaultPartitioner
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from schemas.errors import Unavailable
 from services.gateway.app import EVENTS_PATH, create_app
@@ -82,7 +82,7 @@ class Clock:
 class Gateway:
     """The application, its pieces, and a client that knows the key."""
 
-    app: FastAPI
+    app: ASGIApp
     client: httpx.AsyncClient
     log: FakeLog
     units: FakeIds
