@@ -1,6 +1,7 @@
 """What every HTTP process shares: health and metrics routes, and serving until told to stop (errors: problems.py).
 
-Promises: a taken port is a `SettingsError` that names the setting; a stop finishes the requests in flight.
+Promises: a taken port is a `SettingsError` that names the setting; a stop finishes the requests in flight; a client
+that takes nothing of its answer is dropped.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from schemas.errors import SettingsError
 
 STOP_S_MAX: Final = 10  # for requests in flight; orchestrators kill after 30 s
+STALL_S_MAX: Final = 20.0  # mobile networks come back within seconds
+UNSENT_BYTES_MAX: Final = 128 * 1024  # in the kernel, which doubles it; 5 MB/s at a round trip of 50 ms
 JOINED_BYTES_MAX: Final = 64 * 1024  # above, the connection's own back-pressure must see it
 Check = Callable[[], Awaitable[str]]  # answers the empty text when all is well, else what is missing and what to do
 
@@ -67,6 +70,8 @@ async def serve(app: ASGIApp, *, host: str, port: int, setting: str, stop: async
         raise SettingsError(f"{host}:{port} cannot be listened on; set {setting} or HOSO_HOST") from error
     # asyncio does so only for sockets that it made; without it, every answer on a kept connection waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Linux lets a connection's own grow to 4 MB; a thousand readers of a stream that stop reading would hold as many.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES_MAX)
     server = _Server(
         uvicorn.Config(
             app,
@@ -100,10 +105,42 @@ class _Server(uvicorn.Server):
 
 
 class _Http(HttpToolsProtocol):
-    """Uvicorn's fast parser; an answer's head and body leave in one system call, not in two that cost as much each."""
+    """Uvicorn's fast parser; an answer's head and body leave in one system call, not in two that cost as much each.
+
+    A client that takes nothing of an answer for STALL_S_MAX is dropped: its share of the memory is somebody else's.
+    """
+
+    _left_bytes = 0
+    _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", _Joining(transport, self.loop)))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget()
+
+    def _watch(self) -> None:
+        self._left_bytes = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(STALL_S_MAX, self._drop_if_stalled)
+
+    def _forget(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+
+    def _drop_if_stalled(self) -> None:
+        if self.transport.get_write_buffer_size() >= self._left_bytes:
+            self.transport.abort()
+        else:
+            self._watch()
 
 
 class _Joining:

@@ -2,13 +2,18 @@
 
 A version counts the changes of one run; with the run before it, it names a state of the numbers: `{run}-{version}`. A
 reader holds nothing but the last name it saw and gets the difference to the present, however long it was away, so no
-queue can grow. A name of another run, or of another set of units, gets everything.
+queue can grow. A name of another run, or of another set of units, gets everything. Readers that know the same are told
+the same: a message is made and encoded once, for a thousand of them as for one.
 """
 
 import asyncio
 import json
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final, NamedTuple
+
+from fastapi.sse import format_sse_event
 
 from services.monitor.board import Board
 from services.monitor.periods import unit_view
@@ -24,13 +29,28 @@ class Seen(NamedTuple):
     freshness: int
 
 
-class Message(NamedTuple):
+@dataclass(frozen=True)
+class Message:
     """One message of the stream, and what its reader knows then."""
 
     event: str
     data: str
     id: str
     seen: Seen
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As it goes over the wire."""
+        return format_sse_event(event=self.event, data_str=self.data, id=self.id)
+
+
+class _News:
+    """What all readers wait for at once: something new, or the end of a silence."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+        self.is_silence = False
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class _Shown(NamedTuple):
@@ -58,7 +78,8 @@ class Published:
         self._today: date | None = None
         self._shown: dict[str, _Shown] = {}
         self._new_board = False
-        self._news = asyncio.Event()
+        self._news = _News()
+        self._told: dict[Seen | None, Message] = {}  # by what a reader knows; None: nothing that helps
 
     @property
     def name(self) -> str:
@@ -90,6 +111,7 @@ class Published:
             self._freshness_at_s = now_s
             self._freshness_count += 1
         if self._advance_units() or self.freshness is not known:
+            self._told.clear()
             self._wake()
 
     def close(self) -> None:
@@ -98,13 +120,12 @@ class Published:
         self._wake()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Return True at the next news, False when there were none for so long."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Return True at the next news, False when there were none for so long: one timer wakes all who wait."""
+        news = self._news
+        if news.timer is None:
+            news.timer = asyncio.get_running_loop().call_later(timeout_s, self._wake, True)
+        await news.came.wait()
+        return not news.is_silence
 
     def snapshot(self) -> str:
         """Everything, as `GET /v1/units` answers it."""
@@ -128,12 +149,19 @@ class Published:
         now = Seen(self._version, self._freshness_count)
         if seen == now:
             return None
-        if seen is None or seen.version < self._grouped:
+        known = None if seen is None or seen.version < self._grouped else seen
+        message = self._told.get(known)
+        if message is None:
+            message = self._told[known] = self._message(known, now)
+        return message
+
+    def _message(self, known: Seen | None, now: Seen) -> Message:
+        if known is None:
             return Message("snapshot", self.snapshot(), self.name, now)
         common = f'"version":"{self.name}","freshness":{self.freshness.model_dump_json()}'
-        if seen.version == self._version:
+        if known.version == self._version:
             return Message("freshness", f"{{{common}}}", self.name, now)
-        changed = ",".join(shown.encoded for shown in self._shown.values() if shown.version > seen.version)
+        changed = ",".join(shown.encoded for shown in self._shown.values() if shown.version > known.version)
         return Message("units", f'{{{common},"units":[{changed}]}}', self.name, now)
 
     def _advance_units(self) -> bool:
@@ -159,6 +187,9 @@ class Published:
         self._today = self.today
         return True
 
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _wake(self, is_silence: bool = False) -> None:
+        news, self._news = self._news, _News()
+        if news.timer is not None:
+            news.timer.cancel()
+        news.is_silence = is_silence
+        news.came.set()

@@ -261,6 +261,30 @@ async def test_a_slow_reader_gets_one_message_for_many_changes() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_large_message_goes_in_pieces_and_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PIECE_BYTES", 100)
+    made = published(board(*RECORDS))
+    stream = messages(made, None)
+    pieces = [await anext(stream)]
+    while not pieces[-1].endswith(b"\n\n") or len(pieces) == 1:
+        pieces.append(await anext(stream))
+    message = made.message_for(None)
+    assert message is not None
+    assert (b"".join(pieces[1:]), max(map(len, pieces))) == (message.encoded, 100)
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_takes_too_long_for_a_message_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PIECE_BYTES", 100)
+    monkeypatch.setattr(api, "MESSAGE_S_MAX", 0.0)
+    made = published(board(*RECORDS))
+    stream = messages(made, None)
+    assert [piece async for piece in stream] == [b"retry: 2000\n\n"]
+    assert made.readers == 0
+
+
+@pytest.mark.asyncio
 async def test_a_silent_stream_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PING_S", 0.01)
     stream: AsyncIterator[bytes] = messages(published(board(*RECORDS)), None)

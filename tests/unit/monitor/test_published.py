@@ -76,6 +76,21 @@ def test_ids_that_are_not_ours_get_everything() -> None:
     assert made.seen_by("7-0") == Seen(0, -1)
 
 
+def test_readers_that_know_the_same_share_one_message_until_something_moves() -> None:
+    made = published(board(tally(WARD.id, open_overdue=1)))
+    first = made.message_for(None)
+    assert first is made.message_for(Seen(0, 0))  # before the units were there
+    assert first is not None
+    assert first.encoded is first.encoded
+    assert first.encoded.decode().startswith("event: snapshot\n")
+    apply(made.board, tally(WARD.id, open_overdue=2))
+    advance(made)
+    second = made.message_for(first.seen)
+    assert second is made.message_for(first.seen)
+    assert made.message_for(None) is not first
+    assert content(made.message_for(None))["version"] == "7-2"
+
+
 def test_a_new_set_of_units_is_a_snapshot_for_everyone() -> None:
     made = published(board(tally(WARD.id, open_overdue=1)))
     seen = made.seen_by("7-1")
@@ -141,7 +156,7 @@ def test_moving_between_days_changes_the_version_although_no_total_moves() -> No
 def test_waiting_ends_with_news_or_with_time() -> None:
     async def scene() -> None:
         made = published(board())
-        assert not await made.wait(0.01)
+        assert await asyncio.gather(made.wait(0.01), made.wait(10)) == [False] * 2  # one timer for all
         waiting = [asyncio.create_task(made.wait(10)) for _ in range(3)]
         await asyncio.sleep(0)
         advance(made)  # nothing moved: nobody wakes
