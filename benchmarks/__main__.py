@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import fan_out, gateway, processor, scale, working_time
+from benchmarks import fan_out, gateway, processor, scale, sink, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
@@ -19,6 +19,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "processor": processor.main,
     "scale": scale.main,
     "gateway": gateway.main,
+    "sink": sink.main,
     "fan_out": fan_out.main,
 }
 INTERRUPTED: Final = 130  # as a shell says it

@@ -1,7 +1,6 @@
 """The gateway as a process: settings, pieces, and their order of starting and stopping."""
 
 import asyncio
-import gc
 import sys
 from contextlib import AsyncExitStack
 from typing import Final
@@ -11,6 +10,7 @@ from schemas.logs import configure_logs
 from schemas.reference import read_policies
 from schemas.settings import Settings, read_settings
 from schemas.topics import EVENTS, POLICIES, UNITS
+from services.garbage import collect_seldom
 from services.gateway.app import create_app
 from services.gateway.intake import Intake
 from services.gateway.log import KafkaLog
@@ -24,8 +24,6 @@ from services.http import serve, stop_on_signals
 
 EXIT_SETTINGS: Final = 2  # a supervisor does not start it again
 EXIT_UNAVAILABLE: Final = 3
-# New objects before the collector looks for cycles: a request leaves none, so looking every 700 is wasted (~8 %).
-GARBAGE_MAX: Final = 20_000
 
 
 def main() -> None:
@@ -33,8 +31,7 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logs(settings)
-        gc.freeze()  # modules and models stay as long as the process does
-        gc.set_threshold(GARBAGE_MAX)
+        collect_seldom()
         asyncio.run(run(settings))
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"hoso gateway: {error}\n")

@@ -9,6 +9,9 @@ from services.sink.clickhouse import Columns
 BYTES_MAX: Final = 64 * 1024 * 1024
 """A batch of long records is cut earlier: far below the 256 MB at which the engine would make two parts of it."""
 
+BEHIND_TIMES: Final = 4
+"""A batch that would have to wait for another insert anyway grows for so many times its wait, but is not forgotten."""
+
 
 class Record(Protocol):
     """What we read of a Kafka record."""
@@ -89,8 +92,8 @@ class Cutter:
         self._records.extend(records)
         self._bytes += sum(max(record.serialized_value_size, 0) for record in records)
 
-    def cut(self, *, now: float) -> Batch | None:
-        """The next batch, if there is one yet."""
+    def cut(self, *, now: float, behind: bool = False) -> Batch | None:
+        """The next batch, if there is one yet; `behind` another insert a small one waits and grows for longer."""
         if not self._records:
             return None
         if self.repeat_to is not None:
@@ -101,7 +104,8 @@ class Cutter:
             return self._take(rows, now=now, repeats=True)
         if len(self._records) >= self.rows_max:
             return self._take(self.rows_max, now=now)
-        if self._bytes >= BYTES_MAX or now >= self._since + self.wait_s:
+        wait_s = self.wait_s * (BEHIND_TIMES if behind else 1)
+        if self._bytes >= BYTES_MAX or now >= self._since + wait_s:
             return self._take(len(self._records), now=now)
         return None
 

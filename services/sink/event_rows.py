@@ -73,7 +73,7 @@ def event_columns(batch: Batch) -> Rows:
         "unit_id": [fact.unit_id for fact in facts],
         "occurred_at": [event.time for event in events],
         "due_at": [fact.due_at for fact in facts],
-        "marks": [list(fact.marks) for fact in facts],
+        "marks": [fact.marks for fact in facts],
         "reason": [fact.reason if fact.kind in _WITH_REASON else "" for fact in facts],
         **{name: [getattr(fact, name) or "" for fact in facts] for name in _FACT_FIELDS},
     }
@@ -81,8 +81,11 @@ def event_columns(batch: Batch) -> Rows:
 
 
 def _decode(record: Record) -> Event:
-    # Kafka allows a header without a value; to the codec it is one that says nothing.
-    headers = [(name, text or b"") for name, text in record.headers] if record.headers else ()
+    headers: Any = record.headers
+    for _, text in headers:
+        if text is None:  # Kafka allows a header without a value; to the codec it is one that says nothing
+            headers = [(name, text or b"") for name, text in headers]
+            break
     return decode_record(key=record.key, value=record.value, headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""Storing batches: one at a time, in a thread, while the event loop reads on."""
+"""Storing batches: one at a time, in a thread, while another makes the next columns and the event loop reads on."""
 
 import asyncio
 from collections import Counter
@@ -37,6 +37,11 @@ class Inserts:
         """The batch being stored now."""
         return self._batch
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an insert is going on; one that has failed is not, and waits for `settle`."""
+        return self._in_hand is not None and not self._in_hand.done()
+
     async def settle(self) -> None:
         """Wait until nothing is in hand. Raises what the insert raised."""
         if self._in_hand is not None:
@@ -48,16 +53,14 @@ class Inserts:
         if self._in_hand is not None:
             await asyncio.wait([self._in_hand])
 
-    def start(self, target: Target, batch: Batch, *, expected: LastInsert | None) -> None:
-        """Begin to store a batch; nothing may be in hand. `expected`: it repeats that insert and must equal it."""
+    def start(self, target: Target, batch: Batch, *, rows: "asyncio.Task[Rows]") -> None:
+        """Begin to store a batch, `rows` as `read` makes them; nothing may be in hand."""
         assert self._in_hand is None
         self._batch = batch
-        self._in_hand = asyncio.create_task(self._store(target, batch, expected))
+        self._in_hand = asyncio.create_task(self._store(target, batch, rows))
 
-    async def _store(self, target: Target, batch: Batch, expected: LastInsert | None) -> None:
-        if expected is not None:
-            _check_same(target, batch, expected)
-        rows = await asyncio.to_thread(target.read, batch)
+    async def _store(self, target: Target, batch: Batch, reading: "asyncio.Task[Rows]") -> None:
+        rows = await reading
         if rows.columns:
             began = perf_counter()
             await patiently(lambda: self._insert(target, batch, rows), stop=self._stop)
@@ -86,6 +89,13 @@ class Inserts:
         for record in rows.unreadable:
             self._metrics.unreadable.labels(target.topic.name).inc()
             log.error("unreadable record skipped", topic=batch.topic, partition=batch.partition, offset=record.offset)
+
+
+async def read(target: Target, batch: Batch, *, expected: LastInsert | None) -> Rows:
+    """A batch's columns, made in a thread. `expected`: it repeats that insert, and must equal it."""
+    if expected is not None:
+        _check_same(target, batch, expected)
+    return await asyncio.to_thread(target.read, batch)
 
 
 def _check_same(target: Target, batch: Batch, expected: LastInsert) -> None:

@@ -13,6 +13,7 @@ from schemas.errors import SettingsError, Unavailable
 from schemas.logs import configure_logs
 from schemas.settings import Settings, read_settings
 from services.clickhouse import access_of
+from services.garbage import collect_seldom
 from services.http import add_health, serve, stop_on_signals
 from services.sink.checkpoint import UnsafeStartError
 from services.sink.clickhouse import Warehouse, open_embedded, open_server
@@ -37,6 +38,7 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logs(settings)
+        collect_seldom()
         asyncio.run(run(settings, rebuild=rebuild))
     except (SettingsError, UnsafeStartError, MigrationError) as error:
         _end(error, EXIT_HUMAN)

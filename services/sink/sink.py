@@ -18,7 +18,7 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from services.sink.checkpoint import check_topic
 from services.sink.clickhouse import Warehouse
-from services.sink.inserts import Inserts
+from services.sink.inserts import Inserts, read
 from services.sink.marks import filled_from, remember_topic
 from services.sink.metrics import Metrics
 from services.sink.opening import Lane, Opener
@@ -27,6 +27,7 @@ from services.sink.targets import TARGETS
 from services.sink.topic_ids import topic_ids
 
 POLL_S_MAX: Final = 0.2  # how late a stop is heard
+BUSY_S: Final = 0.05  # how late the end of an insert is seen when no record comes
 TELL_S: Final = 1.0
 START_S_MAX: Final = 60.0  # broker and topics may be starting too
 FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -148,6 +149,8 @@ class Sink(ConsumerRebalanceListener):
             return
         dues = [due for lane in self._lanes.values() if (due := lane.cutter.due_at) is not None]
         timeout_s = min([POLL_S_MAX, *(max(due - clock(), 0.0) for due in dues)])
+        if self._inserts.is_busy:
+            timeout_s = BUSY_S
         try:
             fetched = await consumer.getmany(
                 *self._lanes, timeout_ms=int(timeout_s * 1000), max_records=self._settings.sink_rows_max
@@ -162,11 +165,15 @@ class Sink(ConsumerRebalanceListener):
             if lane := self._lanes.get(partition):
                 lane.cutter.add(records, now=now)
         for partition, lane in [*self._lanes.items()]:
-            while batch := lane.cutter.cut(now=clock()):
+            # Behind an insert, batches grow: large ones cost less a row, and make fewer parts to merge.
+            while batch := lane.cutter.cut(now=clock(), behind=self._inserts.is_busy):
+                expected = lane.expected if batch.repeats else None
+                rows = asyncio.create_task(read(lane.target, batch, expected=expected))
                 await self._inserts.settle()
                 if self._lanes.get(partition) is not lane or self._stop.is_set():
+                    rows.cancel()
                     break  # taken away while we waited
-                self._inserts.start(lane.target, batch, expected=lane.expected if batch.repeats else None)
+                self._inserts.start(lane.target, batch, rows=rows)
 
     async def _tell(self, consumer: AIOKafkaConsumer) -> None:
         """Now and then, tell metrics and Kafka how far the tables are; whether Kafka hears does not matter."""

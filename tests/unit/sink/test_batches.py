@@ -39,6 +39,16 @@ def test_a_small_batch_waits_from_its_first_record_on() -> None:
     assert cut.due_at is None
 
 
+def test_behind_another_insert_a_small_batch_grows_four_times_as_long() -> None:
+    cut = cutter()
+    cut.add(records(0, 1), now=0.0)
+    assert cut.cut(now=1.9, behind=True) is None
+    cut.add(records(2, 3), now=1.9)
+    assert offsets(cut.cut(now=1.9, behind=True)) == [0, 1, 2]
+    assert cut.cut(now=3.8, behind=True) is None
+    assert offsets(cut.cut(now=3.9, behind=True)) == [3]
+
+
 def test_long_records_are_cut_by_bytes() -> None:
     cut = cutter(rows_max=1000)
     cut.add([FakeRecord(0, value=bytes(BYTES_MAX // 2))], now=0.0)

@@ -33,7 +33,7 @@ def test_an_event_is_typed_and_kept_verbatim() -> None:
     (row,) = rows_of(accepted(headers=(("content-type", b"application/cloudevents+json"), ("x", None))))
     assert row == {
         **dict.fromkeys(TYPED, ""),
-        "marks": [],
+        "marks": (),
         "kpart": 3,
         "koffset": 7,
         "batch_first": 7,

@@ -12,7 +12,7 @@ from schemas.topics import EVENTS, STATES
 from services.sink import retry
 from services.sink.batches import Batch
 from services.sink.checkpoint import TopicRecreatedError
-from services.sink.inserts import Inserts
+from services.sink.inserts import Inserts, read
 from services.sink.marks import LastInsert, digest
 from services.sink.metrics import Metrics
 from services.sink.targets import TARGETS, Target
@@ -48,7 +48,7 @@ def batch(*records: FakeRecord, repeats: bool = False) -> Batch:
 async def store(warehouse: Any, target: Target, batch_: Batch, *, expected: LastInsert | None = None) -> Metrics:
     metrics = Metrics()
     inserts = Inserts(warehouse, metrics=metrics, stop=asyncio.Event())
-    inserts.start(target, batch_, expected=expected)
+    inserts.start(target, batch_, rows=asyncio.create_task(read(target, batch_, expected=expected)))
     assert inserts.in_hand is batch_
     await inserts.settle()
     assert inserts.in_hand is None
