@@ -44,6 +44,7 @@ MART_CORRECTIONS: Final = "mart.corrections"  # what changed figures of days tha
 MART_DOSSIERS_AS_OF: Final = "mart.dossiers_as_of"  # (day)
 MART_REPORT_06A_DOSSIERS: Final = "mart.report_06a_dossiers"  # (first, last)
 MART_REPORT_06A: Final = "mart.report_06a"  # (first, last)
+MART_UNIT_REPORT: Final = "mart.unit_report"  # (unit, first, last): the form from counters
 
 TABLES: Final = (
     RAW_MIGRATIONS,
@@ -80,4 +81,5 @@ VIEWS: Final = (
     MART_DOSSIERS_AS_OF,
     MART_REPORT_06A_DOSSIERS,
     MART_REPORT_06A,
+    MART_UNIT_REPORT,
 )

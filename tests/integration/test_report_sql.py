@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.events import Channel, DueCause, Kind, Outcome
 from schemas.state import Dossier, Entry, Flow, Status
-from schemas.tables import CORE_DOSSIERS, CORE_TALLIES, CORE_UNITS, TABLES
+from schemas.tables import CORE_DOSSIERS, CORE_TALLIES, CORE_UNITS, MART_UNIT_REPORT, TABLES
 from schemas.tallies import APOLOGISED, Tally
 from services.reports.form import COUNTS, IDENTITIES, By, form_of
 from services.reports.indicator_facts import read_facts
@@ -224,6 +224,38 @@ def test_the_form_counts_what_the_folds_count(
     expected = counted(first, last, histories)
     assert {key: count for key, count in found.items() if count} == {k: v for k, v in expected.items() if v}
     assert all(min(row[name] for name in COUNTS if name != "other_moves") >= 0 for row in rows)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("unit_id", ["196", UNITS[0], "elsewhere"])
+def test_counters_make_the_report_that_dossiers_make(
+    warehouse: Warehouse, period: tuple[int, int], unit_id: str
+) -> None:
+    """`mart.unit_report` beside `mart.report_06a`: each unit at or below the one that is asked."""
+    first, last = (FIRST + timedelta(days=after) for after in period)
+    units = [unit for unit in UNITS if unit_id in (unit, "196")]
+    columns = [
+        *("received", "received_online", "received_direct_or_postal", "carried_over", "other_moves"),
+        *("resolved", "resolved_early", "resolved_on_time", "resolved_overdue", "resolved_undated"),
+        *("resolved_overdue_apologised", "in_progress"),
+    ]
+    linked = ["received", "resolved", "in_progress"]
+    expected: dict[str, Counter[str]] = {}
+    for row in read_rows(warehouse.query, days_between(first, last), units) if units else []:
+        sums = expected.setdefault(row["unit_id"], Counter())
+        sums.update({name: row[name] for name in columns})
+        sums.update({f"linked_{name}": row[name] for name in linked if row["is_linked"]})
+    names = [*columns, *(f"linked_{name}" for name in linked)]
+    found = warehouse.query(
+        f"SELECT unit_id, {', '.join(names)} "
+        f"FROM {MART_UNIT_REPORT}(unit = {{unit:String}}, first = {{first:Date}}, last = {{last:Date}})",
+        {"unit": unit_id, "first": first, "last": last},
+    )
+    by_unit = {unit: dict(zip(names, row, strict=True)) for unit, *row in found}
+    assert {unit: sums for unit, sums in by_unit.items() if any(sums.values())} == {
+        unit: {name: sums[name] for name in names} for unit, sums in expected.items()
+    }
+    assert set(expected) == set(units)
 
 
 @pytest.mark.parametrize("period", PERIODS)
