@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import fan_out, gateway, processor, scale, sink, working_time
+from benchmarks import fan_out, gateway, history, processor, scale, sink, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
@@ -21,6 +21,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "gateway": gateway.main,
     "sink": sink.main,
     "fan_out": fan_out.main,
+    "history": history.main,
 }
 INTERRUPTED: Final = 130  # as a shell says it
 
