@@ -5,6 +5,7 @@ what each peer does and does not.
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections import defaultdict
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 import msgspec
@@ -68,6 +69,7 @@ async def _measure() -> list[Comparison]:
     class_path = prepare(VAR / "peers" / "kafka-streams")
     python = python_of_peers()
     rates: dict[str, list[float]] = defaultdict(list)
+    cpu_us: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         async with broker(root):
@@ -76,7 +78,9 @@ async def _measure() -> list[Comparison]:
             with kafka_streams(bootstrap=settings.bootstrap, class_path=class_path, folder=root) as streams:
                 await _run_streams(streams, settings, year, "rocksdb", "warm-up")
                 for number in range(1, ROUNDS + 1):
-                    found = {"ours": await run_ours(root, f"ours{number}", FAST)}
+                    ours = await run_ours(root, f"ours{number}", FAST)
+                    cpu_us.append(ours.cpu_us)
+                    found = {"ours": ours.rate}
                     for store in ("rocksdb", "memory"):
                         found[store] = await _run_streams(streams, settings, year, store, f"{store}{number}")
                     found["ceiling"] = await run_peer("ceiling", year, variables, root=root)
@@ -85,7 +89,12 @@ async def _measure() -> list[Comparison]:
                         rates[name].append(rate)
                     told = ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items())
                     print(f"round {number}, events/s: {told}", flush=True)
-    _print_profile(event_s=1 / median(rates["ours"]), ceiling_s=1 / median(rates["ceiling"]), year=year)
+    _print_profile(
+        event_us=1e6 / median(rates["ours"]),
+        cpu_us=median(cpu_us),
+        ceiling_us=1e6 / median(rates["ceiling"]),
+        year=year,
+    )
     return [
         Comparison.of(
             name=f"processor beside {peer.name}",
@@ -100,11 +109,15 @@ async def _measure() -> list[Comparison]:
     ]
 
 
-async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, partitions: int = 4) -> float:
-    """Events per second of waiting workers: from when all events appear until all are committed.
+class Run(NamedTuple):
+    """Events per second, and the processor time of the workers for an event."""
 
-    Every dossier must have been counted.
-    """
+    rate: float
+    cpu_us: float
+
+
+async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, partitions: int = 4) -> Run:
+    """From when all events appear to waiting workers until all are committed; every dossier must have been counted."""
     shared = environment(root, name, partitions=partitions)
     settings = read_settings(shared)
     await make_topics(settings)
@@ -116,23 +129,36 @@ async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, part
     ports = [settings.worker_port + number for number in range(workers)]
     try:
         with ExitStack() as stack:
-            for port in ports:
-                command, log = [sys.executable, "-m", "streams"], root / f"ours-{port}.log"
-                stack.enter_context(running(command, shared | {"HOSO_WORKER_PORT": str(port)}, log=log))
+            started = [
+                stack.enter_context(
+                    running(
+                        [sys.executable, "-m", "streams"],
+                        shared | {"HOSO_WORKER_PORT": str(port)},
+                        log=root / f"ours-{port}.log",
+                    )
+                )
+                for port in ports
+            ]
             await _until_ready(ports, partitions)
             await write(settings, year)
-            begun = perf_counter()
+            begun, spent = perf_counter(), sum(_cpu_s(worker.pid) for worker in started)
             while sum([await observer.committed(tp) or 0 for tp in tps]) < year.events:
                 if perf_counter() - begun > RUN_S_MAX:
                     raise RuntimeError("\n".join((root / f"ours-{port}.log").read_text()[-2000:] for port in ports))
-                await asyncio.sleep(0.02)
-            seconds = perf_counter() - begun
+                await asyncio.sleep(0.05)
+            seconds, spent = perf_counter() - begun, sum(_cpu_s(worker.pid) for worker in started) - spent
     finally:
         await observer.stop()
     counted = await _received(settings)
     if counted != year.accepted:
         raise RuntimeError(f"ours counted {counted} dossiers, {year.accepted} were accepted")
-    return year.events / seconds
+    return Run(year.events / seconds, spent / year.events * 1e6)
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process until now, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _until_ready(ports: Sequence[int], partitions: int) -> None:
@@ -182,24 +208,24 @@ async def _run_slow(root: Path, number: int, python: Path) -> Mapping[str, float
     return found
 
 
-def _print_profile(*, event_s: float, ceiling_s: float, year: Load) -> None:
-    """Where the time of one of our events goes.
+def _print_profile(*, event_us: float, cpu_us: float, ceiling_us: float, year: Load) -> None:
+    """Where the time of one of our events goes, in microseconds.
 
-    Decode, fold and encode are measured here without Kafka, reading is what the ceiling takes beyond its decoding, and
-    the rest of an event's time is the transaction, Faust, the worker's own reading of tallies, and waiting.
+    Decode, fold and encode are measured here, without Kafka; reading is what the ceiling takes beyond its decoding. The
+    rest of the worker's processor time is the transaction, Faust, and the reading of tallies for the totals.
     """
     records = records_of(year.messages[0])
     costs = min((fold_all(new_ledger(), records) for _ in range(3)), key=lambda costs: costs.total)
-    parts = {name: seconds / len(records) for name, seconds in costs.by_name().items()}
-    reading = max(0.0, ceiling_s - parts["decode"])
-    rest = event_s - reading - sum(parts.values())
-    rows = {"read": reading, **parts, "transaction and the rest": rest, "an event": event_s}
-    print_rows(
-        [
-            {"part": name, "us": f"{seconds * 1e6:.1f}", "share": f"{seconds / event_s:.0%}"}
-            for name, seconds in rows.items()
-        ]
-    )
+    parts = {name: seconds / len(records) * 1e6 for name, seconds in costs.by_name().items()}
+    reading = max(0.0, ceiling_us - parts["decode"])
+    rows = {
+        "read": reading,
+        **parts,
+        "transaction, Faust, totals": cpu_us - reading - sum(parts.values()),
+        "waiting": event_us - cpu_us,
+        "an event": event_us,
+    }
+    print_rows([{"part": name, "us": f"{us:.1f}", "share": f"{us / event_us:.0%}"} for name, us in rows.items()])
 
 
 async def _received(settings: Settings) -> int:

@@ -35,9 +35,9 @@ SHAPES: Final = {  # workers, partitions
 }
 SHAPE_TARGET: Final = 0.8  # on two cores the broker and a worker are busy already
 
-FEW, MANY = 10_000, 1_000_000  # dossiers
+SIZES: Final = (10_000, 100_000, 1_000_000)  # dossiers
 TOUCHED: Final = 10_000  # of them, each by one event a round
-DOSSIERS_TARGET: Final = 0.7  # memory is far, and each of the many is cold
+DOSSIERS_TARGET: Final = 0.7  # each one touched is far from the processor's caches
 
 SHORT, LONG = 10, 1_000  # facts
 LONG_HISTORIES: Final = 20  # dossiers that have so many
@@ -63,11 +63,12 @@ async def _shapes() -> list[Comparison]:
         root = Path(folder)
         async with broker(root):
             for number in range(1, ROUNDS + 1):
-                base.append(await run_ours(root, f"base{number}", EVENTS))
+                base.append((await run_ours(root, f"base{number}", EVENTS)).rate)
                 for name, (workers, partitions) in SHAPES.items():
                     run = f"w{workers}p{partitions}n{number}"
-                    rates[name].append(await run_ours(root, run, EVENTS, workers=workers, partitions=partitions))
-                told = ", ".join(f"{name} {found[-1]:,.0f}" for name, found in rates.items())
+                    found = await run_ours(root, run, EVENTS, workers=workers, partitions=partitions)
+                    rates[name].append(found.rate)
+                told = ", ".join(f"{name} {each[-1]:,.0f}" for name, each in rates.items())
                 print(f"round {number}, events/s: 1 worker on 4 partitions {base[-1]:,.0f}, {told}", flush=True)
     return [
         Comparison.of(
@@ -83,20 +84,22 @@ async def _shapes() -> list[Comparison]:
 
 
 def _many_dossiers() -> Comparison:
-    few, many = _ledger_of(FEW), _ledger_of(MANY)
+    ledgers = {dossiers: _ledger_of(dossiers) for dossiers in SIZES}
+    few, *_, many = SIZES
     costs: dict[int, list[float]] = defaultdict(list)
     for kind in (Kind.PROCESSING_STARTED, Kind.FINISHED, Kind.DELIVERED):
-        for ledger, dossiers in ((few, FEW), (many, MANY)):
+        for dossiers, ledger in ledgers.items():
             touched = Random(kind).sample(range(dossiers), TOUCHED)
             costs[dossiers].append(_cost(ledger, [_told(kind, _dossier_id(number), 1) for number in touched]))
-        print(f"{kind}: {costs[FEW][-1]:.1f} us among {FEW:,} dossiers, {costs[MANY][-1]:.1f} us among {MANY:,}")
+        told = ", ".join(f"{found[-1]:.1f} us among {dossiers:,}" for dossiers, found in costs.items())
+        print(f"{kind}: {told}", flush=True)
     return Comparison.of(
-        name=f"an event among {MANY:,} dossiers",
-        ours=costs[MANY],
-        peer=costs[FEW],
+        name=f"an event among {many:,} dossiers",
+        ours=costs[many],
+        peer=costs[few],
         unit="us",
         target=DOSSIERS_TARGET,
-        peer_name=f"among {FEW:,}",
+        peer_name=f"among {few:,}",
         less_is_better=True,
     )
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from benchmarks.peers.result import read_result
 from benchmarks.stand import VAR, Load
+from services.local.leash import leashed
 
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 END_S_MAX: Final = 20.0
@@ -54,7 +55,7 @@ def running(command: Sequence[str], variables: Mapping[str, str], *, log: Path) 
     """A child process that ends with the block, whatever happens in it."""
     with (
         log.open("wb") as file,
-        subprocess.Popen(command, env={**os.environ, **variables}, stdout=file, stderr=file) as process,
+        subprocess.Popen(leashed(command), env={**os.environ, **variables}, stdout=file, stderr=file) as process,
     ):
         try:
             yield process

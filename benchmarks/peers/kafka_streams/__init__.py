@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,16 @@ from jgo.config import GlobalSettings
 from jgo.env import LockFile
 
 from services.local.jars import _fetch
+from services.local.leash import leashed
 
 HERE: Final = Path(__file__).parent
 COMPILER: Final = "org.eclipse.jdt.internal.compiler.batch.Main"
-FLAGS: Final = ("-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
+FLAGS: Final = (
+    "-Xmx2g",
+    "-XX:-UsePerfData",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
 
 
 def prepare(folder: Path) -> str:
@@ -54,10 +60,12 @@ class KafkaStreams:
 def kafka_streams(*, bootstrap: str, class_path: str, folder: Path) -> Iterator[KafkaStreams]:
     """The program while it runs; its stores and its log are in `folder`."""
     log = folder / "kafka-streams.log"
-    command: Sequence[str] = [str(JAVA), *FLAGS, "-cp", class_path, "Job", bootstrap, str(folder / "kafka-streams")]
+    command = [str(JAVA), *FLAGS, "-cp", class_path, "Job", bootstrap, str(folder / "kafka-streams")]
     with (
         log.open("wb") as file,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True) as process,
+        subprocess.Popen(
+            leashed(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+        ) as process,
     ):
         try:
             yield KafkaStreams(process, log)
