@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import fan_out, gateway, history, processor, scale, sink, working_time
+from benchmarks import fan_out, gateway, history, latency, processor, scale, sink, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
@@ -20,6 +20,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "scale": scale.main,
     "gateway": gateway.main,
     "sink": sink.main,
+    "latency": latency.main,
     "fan_out": fan_out.main,
     "history": history.main,
 }

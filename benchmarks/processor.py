@@ -149,7 +149,7 @@ async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, part
             seconds, spent = perf_counter() - begun, sum(_cpu_s(worker.pid) for worker in started) - spent
     finally:
         await observer.stop()
-    counted = await _received(settings)
+    counted = await received(settings)
     if counted != year.accepted:
         raise RuntimeError(f"ours counted {counted} dossiers, {year.accepted} were accepted")
     return Run(year.events / seconds, spent / year.events * 1e6)
@@ -228,7 +228,8 @@ def _print_profile(*, event_us: float, cpu_us: float, ceiling_us: float, year: L
     print_rows([{"part": name, "us": f"{us:.1f}", "share": f"{us / event_us:.0%}"} for name, us in rows.items()])
 
 
-async def _received(settings: Settings) -> int:
+async def received(settings: Settings) -> int:
+    """Dossiers received, over all units, by the newest tallies."""
     log, totals = Log(settings.bootstrap), Totals()
     decoder = msgspec.json.Decoder(Tally)
     for partition in range(settings.partitions):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,9 @@ from services.monitor.page import page_build
 from services.monitor.published import Published
 from services.monitor.views import Freshness
 
-PUBLISH_EVERY_S: Final = 0.25  # people cannot read faster, and no reader gets more than this
+PUBLISH_EVERY_S: Final = 0.02  # at most so often, and at least every
+FRESHNESS_S: Final = 0.25  # when nothing came: silence too must become visible
+READER_S: Final = 0.000_25  # for each reader of the stream: a fifth of a core for all, at 50 us a message and reader
 
 
 class Monitor:
@@ -69,7 +72,12 @@ class Monitor:
             freshness = self._judge(self.published.board.heartbeats, self.feed.log_ends)
             self.published.advance(freshness, now_s=self._clock())
             # With hundreds of units it takes tenths of a second: three quarters of the time are for everyone else.
-            await asyncio.sleep(max(PUBLISH_EVERY_S, 3 * (time.monotonic() - started_s)))
+            took_s = time.monotonic() - started_s
+            await asyncio.sleep(max(PUBLISH_EVERY_S, READER_S * self.published.readers, 3 * took_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FRESHNESS_S):
+                    await self.feed.moved.wait()
+            self.feed.moved.clear()
 
     async def _close(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -39,6 +39,7 @@ class Feed:
 
     def __init__(self, settings: Settings, *, published: Published, clock: Callable[[], float]) -> None:
         self.log_ends = LogEnds()
+        self.moved = asyncio.Event()  # a record was applied
         self.complete = False  # the counters were read to their end at least once
         self.skipped = 0  # records that were no tally, no unit and no procedure
         self._settings = settings
@@ -78,6 +79,7 @@ class Feed:
                 fetched = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=RECORDS_MAX)
                 for partition, records in fetched.items():
                     self._apply(board, records, topic=names[partition.topic])
+                    self.moved.set()
                 if unread:
                     unread = {tp: end for tp, end in unread.items() if await consumer.position(tp) < end}
                     if not unread:
