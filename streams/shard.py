@@ -1,8 +1,9 @@
 """What one partition of `dossier-events` owns, and the only hand that writes for it.
 
 Opening a shard, in this order: start the transactional producer (fences the earlier owner and ends its open
-transaction), read the states topic to its end, take the group's committed offset. A slice is folded and committed as
-one transaction: states, tallies, parked records and the input offset move together or not at all.
+transaction), read the states topic to its end, take the group's committed offset. What was folded while one transaction
+travelled is the next one, so transactions are small and quick when little comes, and large when the worker is behind:
+states, tallies, parked records and the input offset move together or not at all.
 """
 
 import asyncio
@@ -43,7 +44,11 @@ class Shard:
         self._log = Log(settings.bootstrap)
         self._ledger: Ledger | None = None
         self._producer: AIOKafkaProducer | None = None
-        self._pending: asyncio.Task[None] | None = None
+        self._pending: asyncio.Task[None] | None = None  # transactions, one after the other
+        self._due = False  # there is something to commit after the one that travels
+        self._parts = False  # counters by procedure go with it
+        self._folded = 0  # events since the last transaction began
+        self._room = asyncio.Event()
         self._committed = 0  # the offset that the last transaction said
         self._states_end = -1  # of the states topic when this shard was last closed
 
@@ -121,38 +126,42 @@ class Shard:
         return True
 
     async def take(self, slice_: Slice) -> None:
-        """Fold a slice that joins, and start its transaction once the one before is through."""
+        """Fold a slice that joins, and have it committed; while too much is on its way, wait first."""
         records = [record for record in slice_.value if record.offset >= self.next]
+        await self._wait_for_room()
         self.ledger.advance(self._now())
         for start in range(0, len(records), PORTION_EVENTS):
             portion = records[start : start + PORTION_EVENTS]
-            self.ledger.fold(portion, await self._read(portion))
+            read = await self._read(portion)
+            self.ledger.fold(portion, read)
+            self.next = portion[-1].offset + 1  # at once: a transaction may begin whenever we wait
+            self._folded += len(portion)
             await asyncio.sleep(0)  # the transactions of other partitions travel meanwhile
-        self.next = records[-1].offset + 1
-        await self._commit(parts=False)
+        self._commit()
 
     async def tick(self) -> None:
         """Publish what the clock alone changed, and the heartbeat."""
         self.ledger.advance(self._now())
-        await self._commit()
+        self._commit(parts=True)
 
     async def go_by_reference(self) -> None:
         """Take over the rules that the reference data has now, and fold anew what others concluded."""
+        await self.settle()
         self.ledger.go_by(self._reference.rules)
         self.ledger.advance(self._now())
         renewed = 0
         while self.ledger.renew(RENEWED_MAX):
             renewed += 1
-            await self._commit()
+            self._commit(parts=True)
+            await self.settle()
             self.ledger.advance(self._now())
         if renewed:
             log.info("folded anew by changed rules", partition=self.partition, rules=self._reference.rules.fingerprint)
 
     async def settle(self) -> None:
-        """Await the pending transaction and raise what it raised."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            await pending
+        """Await everything that is to be committed, and raise what that raised."""
+        if self._pending is not None:
+            await self._pending
 
     async def _read(self, records: Sequence[Record]) -> list[Event | ContractError]:
         read = read_records(records)
@@ -165,13 +174,39 @@ class Shard:
             return read
         return [refuse_unknown(event, units=reference.units, policies=known) for event in read]
 
-    async def _commit(self, *, parts: bool = True) -> None:
-        changes = self.ledger.take_changes(next_offset=self.next, parts=parts)
-        read_to = self.next if self.next != self._committed else None
-        await self.settle()
-        assert self._producer is not None
-        self._committed = self.next
-        self._pending = asyncio.create_task(self._transact(self._producer, changes, read_to))
+    def _commit(self, *, parts: bool = False) -> None:
+        """Have all that is folded committed, now or right after the transaction that travels.
+
+        Counters by procedure (`parts`) go with the tick alone: there are too many of them for every slice.
+        """
+        self._raise_failure()
+        self._due, self._parts = True, self._parts or parts
+        if self._pending is None or self._pending.done():
+            assert self._producer is not None
+            self._pending = asyncio.create_task(self._travel(self._producer))
+
+    def _raise_failure(self) -> None:
+        if self._pending is not None and self._pending.done():
+            self._pending.result()
+
+    async def _wait_for_room(self) -> None:
+        self._raise_failure()
+        if self._folded >= self._settings.slice_events_max:
+            self._room.clear()
+            await self._room.wait()
+            self._raise_failure()
+
+    async def _travel(self, producer: AIOKafkaProducer) -> None:
+        """One transaction after the other until nothing is due."""
+        try:
+            while self._due:
+                changes = self.ledger.take_changes(next_offset=self.next, parts=self._parts)
+                read_to = self.next if self.next != self._committed else None
+                self._due, self._parts, self._folded, self._committed = False, False, 0, self.next
+                self._room.set()
+                await self._transact(producer, changes, read_to)
+        finally:
+            self._room.set()  # whoever waits finds out what failed
 
     async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> None:
         settings, names = self._settings, self._settings.topics
@@ -185,6 +220,8 @@ class Shard:
             send_all(producer, names[topics.DEAD_LETTERS], self.partition, map(_dead_letter, changes.parked)),
             *(send_all(producer, names[topics.TALLIES], partition, sent) for partition, sent in tallies.items()),
         )
+        # Not beside the others: the broker answers `NOT_ENOUGH_REPLICAS` to a batch while a group is being added, and
+        # the producer waits 100 ms before it tries again.
         if read_to is not None:
             tp = TopicPartition(names[topics.EVENTS], self.partition)
             await producer.send_offsets_to_transaction({tp: read_to}, settings.group)
