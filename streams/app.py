@@ -66,19 +66,13 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
     shards = Shards(settings=settings, reference=reference, now=lambda: micros(now()), seek=seek)
     totals = TotalsPublisher(settings)
     events = app.topic(names[topics.EVENTS], schema=SliceSchema(), acks=False)
-    tallies = app.topic(names[topics.TALLIES], schema=SliceSchema(), acks=False)
 
     @app.agent(events, name="dossiers")
     async def fold_events(stream: Any) -> None:
-        async for slice_ in _slices(stream):
+        async for event in stream.events():
+            message = event.message
             with ending_on_failure():
-                await shards.take(slice_)
-
-    @app.agent(tallies, name="totals")
-    async def merge_tallies(stream: Any) -> None:
-        async for slice_ in _slices(stream):
-            with ending_on_failure():
-                totals.take(slice_)
+                await shards.take(Slice(message.topic, message.partition, message.value))
 
     @app.timer(interval=settings.tick_s)
     async def tick() -> None:
@@ -95,8 +89,9 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
 
     @app.on_partitions_assigned.connect
     async def on_assigned(_: Any, assigned: set[TP], **__: Any) -> None:
-        shards.assign(tp.partition for tp in assigned if tp.topic == names[topics.EVENTS])
-        totals.assign(tp.partition for tp in assigned if tp.topic == names[topics.TALLIES])
+        ours = [tp.partition for tp in assigned if tp.topic == names[topics.EVENTS]]
+        shards.assign(ours)
+        totals.assign(ours)
 
     @app.page("/readyz")
     async def ready(web: Any, _: Any) -> Any:
@@ -104,12 +99,6 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> faust.App:
         return web.json({"ready": bool(open_), "partitions": open_}, status=200 if open_ else 503)
 
     return app
-
-
-async def _slices(stream: Any) -> Any:
-    async for event in stream.events():
-        message = event.message
-        yield Slice(message.topic, message.partition, message.value)
 
 
 def _datadir(settings: Settings) -> Path:

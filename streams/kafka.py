@@ -85,19 +85,13 @@ class Log:
         self._bootstrap = bootstrap
 
     async def read_to_end(self, topic: str, partition: int) -> AsyncIterator[list[Record]]:
-        """All committed records up to the end that stood when the reading began.
-
-        Ends by position, not by the last record's offset: the log may end in commit markers.
-        """
+        """All committed records up to the end that stood when the reading began."""
         tp = TopicPartition(topic, partition)
-        async with self._consumer() as consumer:
+        async with self.consumer() as consumer:
             consumer.assign([tp])
-            end = (await consumer.end_offsets([tp]))[tp]
             await consumer.seek_to_beginning(tp)
-            while await consumer.position(tp) < end:
-                fetched = await consumer.getmany(tp, timeout_ms=200)
-                if records := fetched.get(tp):
-                    yield records
+            async for records in read_on(consumer):
+                yield records
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The next offset of a partition."""
@@ -106,14 +100,14 @@ class Log:
     async def end_offsets(self, partitions: Sequence[tuple[str, int]]) -> list[int]:
         """The next offset of each (topic, partition)."""
         wanted = [TopicPartition(*each) for each in partitions]
-        async with self._consumer() as consumer:
+        async with self.consumer() as consumer:
             ends = await consumer.end_offsets(wanted)
         return [int(ends[tp]) for tp in wanted]
 
     async def first_offset_from(self, topic: str, partition: int, offset: int) -> int | None:
         """The offset of the first record at or after `offset`; None when only markers are left."""
         tp = TopicPartition(topic, partition)
-        async with self._consumer() as consumer:
+        async with self.consumer() as consumer:
             consumer.assign([tp])
             start = (await consumer.beginning_offsets([tp]))[tp]
             end = (await consumer.end_offsets([tp]))[tp]
@@ -127,12 +121,13 @@ class Log:
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Where the group goes on; the log's beginning when it never committed (or its offsets expired)."""
         tp = TopicPartition(topic, partition)
-        async with self._consumer(group) as consumer:
+        async with self.consumer(group) as consumer:
             consumer.assign([tp])  # by hand: asking about a group does not join it
             found = await consumer.committed(tp)
             return int((await consumer.beginning_offsets([tp]))[tp] if found is None else found)
 
-    def _consumer(self, group: str | None = None) -> AIOKafkaConsumer:
+    def consumer(self, group: str | None = None) -> AIOKafkaConsumer:
+        """One that has not started, for partitions assigned by hand."""
         return AIOKafkaConsumer(
             group_id=group,
             bootstrap_servers=self._bootstrap,
@@ -141,6 +136,19 @@ class Log:
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=FETCH_BYTES,
         )
+
+
+async def read_on(consumer: AIOKafkaConsumer) -> AsyncIterator[list[Record]]:
+    """What came in a consumer's only partition, up to the end that stands now.
+
+    Ends by position, not by the last record's offset: the log may end in commit markers.
+    """
+    (tp,) = consumer.assignment()
+    end = (await consumer.end_offsets([tp]))[tp]
+    while await consumer.position(tp) < end:
+        fetched = await consumer.getmany(tp, timeout_ms=200)
+        if records := fetched.get(tp):
+            yield records
 
 
 def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaProducer:

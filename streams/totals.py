@@ -1,8 +1,9 @@
 """`unit-counters`: the partial tallies of a partition of `unit-tallies`, merged into totals per unit.
 
-A unit's tallies lie in one partition, so one worker publishes a unit's totals. Opening a partition fences the worker
-that had it and reads the tallies back to their end, so totals never go back; shares are absolute, so reading some of
-them twice changes nothing. The tick publishes: a replay does not publish every step of the way.
+A unit's tallies lie in one partition; the worker that has the event partition of the same number publishes its totals.
+Opening fences the worker that had it and reads the tallies from their beginning, so totals never go back; shares are
+absolute, so reading some of them twice changes nothing. The tick reads on and publishes: a replay does not publish
+every step of the way, and between two ticks only the newest share of each key is decoded.
 """
 
 import asyncio
@@ -11,16 +12,16 @@ from typing import Final
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.structs import TopicPartition
 
 from schemas import topics
 from schemas.settings import Settings
 from schemas.tallies import Tally
 from streams.domain.totals import Totals
 from streams.ending import end_fenced
-from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
-from streams.slices import Record, Slice
+from streams.kafka import Log, Message, partition_of, read_on, send_all, transactional_producer
 
 log = structlog.get_logger()
 
@@ -36,40 +37,46 @@ class TotalsPartition:
         self._settings = settings
         self._totals = Totals()
         self._moved: set[str] = set()
-        self._read_to = 0  # everything below was read back
         self._producer: AIOKafkaProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
 
     async def open(self) -> None:
-        """Fence the earlier owner, then read everything it may have published from."""
-        settings, read_to = self._settings, 0
+        """Fence the earlier owner; the next reading begins at the beginning."""
+        settings = self._settings
         producer = transactional_producer(settings.bootstrap, f"{settings.group}-totals-{self._partition}")
-        await producer.start()
+        consumer = Log(settings.bootstrap).consumer()
+        tallies = TopicPartition(settings.topics[topics.TALLIES], self._partition)
         try:
-            async for records in Log(settings.bootstrap).read_to_end(settings.topics[topics.TALLIES], self._partition):
-                self.take(records)
-                read_to = records[-1].offset + 1
+            await producer.start()
+            await consumer.start()
+            consumer.assign([tallies])
+            await consumer.seek_to_beginning(tallies)
         except BaseException:
-            await producer.stop()
+            await asyncio.gather(producer.stop(), consumer.stop())
             raise
-        self._producer, self._read_to = producer, read_to
+        self._producer, self._consumer = producer, consumer
 
     async def close(self) -> None:
-        """Give the producer up."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        """Give producer and consumer up."""
+        producer, consumer, self._producer, self._consumer = self._producer, self._consumer, None, None
+        if producer is not None and consumer is not None:
+            await asyncio.gather(producer.stop(), consumer.stop())
 
     @property
     def is_open(self) -> bool:
         """Whether this process may publish these units."""
         return self._producer is not None
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Merge tallies; heartbeats (keys without a unit) say nothing about a unit."""
-        for record in records:
-            if record.offset < self._read_to or not record.key or not record.value or record.key.startswith(b"/"):
-                continue
-            tally = _DECODER.decode(record.value)
+    async def read_on(self) -> None:
+        """Merge what came since the last reading; keys without a unit (heartbeats) say nothing about one."""
+        assert self._consumer is not None
+        newest: dict[bytes, bytes] = {}
+        async for records in read_on(self._consumer):
+            for record in records:
+                if record.key and record.value and not record.key.startswith(b"/"):
+                    newest[record.key] = record.value
+        for value in newest.values():
+            tally = _DECODER.decode(value)
             if self._totals.apply(tally):
                 self._moved.add(tally.unit_id)
 
@@ -109,12 +116,6 @@ class TotalsPublisher:
         """After a rebalance: these are ours."""
         self._partitions = {partition: TotalsPartition(partition, self._settings) for partition in partitions}
 
-    def take(self, slice_: Slice) -> None:
-        """Merge a slice. Opening reads everything back, so nothing depends on which slices came before."""
-        partition = self._partitions.get(slice_.partition)
-        if partition is not None:
-            partition.take(slice_.value)
-
     async def publish(self) -> None:
         """Publish what moved; a partition whose broker fails is opened again at the next tick."""
         async with self._lock:
@@ -122,6 +123,7 @@ class TotalsPublisher:
                 try:
                     if not partition.is_open:
                         await partition.open()
+                    await partition.read_on()
                     await partition.publish()
                 except ProducerFenced:
                     end_fenced("the totals of units have a new publisher; this worker was away too long")
