@@ -14,7 +14,6 @@ peer producer has no generator and no answers beside it. Each run reads the topi
 """
 
 import asyncio
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -25,10 +24,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.http_load import Load, Outcome
+from benchmarks.http_load import Load, Outcome, send
 from benchmarks.report import Comparison
 from benchmarks.serving import MIB, Peak, broker_on, cpu_s, serving
 from schemas.codec import STRUCTURED, Event, decode, encode
@@ -258,14 +256,7 @@ async def _measured(
 async def _load(server: _Server, media: str, bodies: list[bytes], *, connections: int, status: int = 202) -> Outcome:
     headers = {"authorization": f"Bearer {server.key}", "content-type": media}
     load = Load(port=server.port, path="/v1/events", headers=headers, connections=connections, bodies=bodies)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(msgspec.msgpack.encode(load))
-        file.flush()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.http_load", file.name, stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await process.communicate()
-    outcome = msgspec.json.decode(said, type=Outcome)
+    outcome = await send(load)
     if outcome.statuses != {status: len(bodies)}:
         raise RuntimeError(f"answers by status: {outcome.statuses}")
     return outcome

@@ -1,11 +1,13 @@
-"""Sends bodies over kept HTTP/1.1 connections as fast as they are answered: a process of its own beside a server.
+"""Sends bodies over kept HTTP/1.1 connections, as fast as they are answered or at a steady rate, beside a server.
 
-`python -m benchmarks.http_load FILE`, which holds a `Load`; prints an `Outcome`. It parses no more of an answer than
-its length and status, so that its own work stays a small part of a request's (see `Outcome.cpu_s`).
+`send` runs `python -m benchmarks.http_load FILE`, which holds a `Load` and prints an `Outcome`, as another process. It
+parses no more of an answer than its length and status, so that its own work stays a small part of a request's (see
+`Outcome.cpu_s`).
 """
 
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -23,6 +25,7 @@ class Load(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     connections: int
     bodies: list[bytes]
+    every_s: float = 0.0  # between two bodies of a connection, or longer when the answer takes longer
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -35,8 +38,9 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, requests: "_Requests") -> None:
+    def __init__(self, requests: "_Requests", every_s: float) -> None:
         self._requests = requests
+        self._every_s = every_s
         self._received = bytearray()
         self._sent_at = 0.0
         self.transport: asyncio.Transport
@@ -62,7 +66,11 @@ class _Connection(asyncio.Protocol):
             return
         self._requests.answered(int(self._received[9:12]), perf_counter() - self._sent_at)
         self._received.clear()
-        self.send_next()
+        rest_s = self._sent_at + self._every_s - perf_counter()
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self.send_next)
+        else:
+            self.send_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._requests.lost(exc)
@@ -98,17 +106,29 @@ async def run(load: Load) -> Outcome:
     loop = asyncio.get_running_loop()
     requests = _Requests(load)
     opened = [
-        await loop.create_connection(lambda: _Connection(requests), "127.0.0.1", load.port)
+        await loop.create_connection(lambda: _Connection(requests, load.every_s), "127.0.0.1", load.port)
         for _ in range(min(load.connections, len(load.bodies)))
     ]
     begun, cpu = perf_counter(), process_time()
-    for _, connection in opened:
-        connection.send_next()
+    for number, (_, connection) in enumerate(opened):
+        loop.call_later(load.every_s * number / len(opened), connection.send_next)
     await requests.done
     seconds, cpu_s = perf_counter() - begun, process_time() - cpu
     for transport, _ in opened:
         transport.close()
     return Outcome(seconds=seconds, cpu_s=cpu_s, statuses=requests.statuses, latencies_ms=requests.latencies_ms)
+
+
+async def send(load: Load) -> Outcome:
+    """Send everything, from a process of its own."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(msgspec.msgpack.encode(load))
+        file.flush()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.http_load", file.name, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+    return msgspec.json.decode(said, type=Outcome)
 
 
 if __name__ == "__main__":

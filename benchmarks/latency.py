@@ -1,18 +1,17 @@
-"""From the gateway's 2xx to the counter on the monitor's stream: idle, and at half of what the worker can do.
+"""From the gateway's 2xx to the counter on the monitor's stream: idle, and at half of what the chain takes.
 
-Gateway, worker, monitor, broker and the writer of the load are processes of their own. A probe is one event of a
+Gateway, worker, monitor, broker and the sender of the load are processes of their own. A probe is one event of a
 unit that nothing else names; its wait runs from the gateway's answer until a reader of the stream holds a count with
-it. Half load is half of the rate at which the same worker has just caught up with the same kind of events. Budgets
-stand as peers. Checked: every probe is counted once, and the load is in the counters when it ends.
+it. Half load is half of the rate at which the same processes have just taken bodies of events, from the gateway to
+committed counters. Budgets stand as peers. Checked: every probe and every dossier of the load is counted once.
 """
 
 import asyncio
-import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -21,25 +20,34 @@ from typing import Final
 import httpx
 import msgspec
 
-from benchmarks.processor import received, run_ours
+from benchmarks.http_load import Load, send
+from benchmarks.processor import received
 from benchmarks.report import Comparison
-from benchmarks.serving import serving
-from benchmarks.stand import PORT, broker, environment, load, make_topics
-from schemas.codec import STRUCTURED, encode, new_event
+from benchmarks.serving import cpu_s, serving
+from benchmarks.stand import PORT, broker, environment, make_topics
+from schemas.codec import EVENT_OF_KIND, STRUCTURED, encode, new_event
 from schemas.events import Channel, Kind
 from schemas.settings import Settings, read_settings
+from schemas.topics import EVENTS as EVENT_TOPIC
+from services.demo.year import PLANS, SOURCE, Plan, events
 from services.gateway.sources import create_source
+from streams.kafka import Log
 
 PROBE_UNIT: Final = "22.YENTU"
-PROBE_SOURCE: Final = "https://motcua.uongbi.example/latency"
 PROBED_AT: Final = datetime(2021, 6, 1, 2, tzinfo=UTC)
-LOAD_EVENTS: Final = 400_000
+EVENTS: Final = 450_000  # about three of each dossier
+FLOOD: Final = 150_000  # of them, as fast as they are taken
+FLOOD_BODY: Final = 1_000  # events of a body
+STEADY_BODY: Final = 100
+SENDERS: Final = 8
+ACCEPTED: Final = EVENT_OF_KIND[Kind.ACCEPTED].type.encode()
 IDLE_PROBES: Final = 150
 LOADED_PROBES: Final = 300
 SETTLED_S: Final = 2.0  # of load before the first probe
 GAP_S: Final = (0.01, 0.04)  # between a probe's answer and the next probe
 IDLE_GAP_S: Final = (0.05, 0.25)
 WAIT_S_MAX: Final = 30.0
+POLL_S: Final = 0.05
 
 P50_MS_MAX: Final = 40.0
 P99_MS_MAX: Final = 150.0
@@ -129,36 +137,42 @@ async def _measure() -> list[Comparison]:
     waits_ms = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        async with broker(root):
-            rate = (await run_ours(root, "alone", LOAD_EVENTS // 2)).rate / 2
+        async with broker(root) as broker_pid:
             variables = environment(root, "latency", gateway_port=PORT + 3, monitor_port=PORT + 4)
             settings = read_settings(variables)
             await make_topics(settings)
-            async with _chain(settings, variables, root) as probes:
-                await probes.waits_ms(20, gap_s=GAP_S)  # until everything has been used once
+            key = create_source(settings.sources_path, SOURCE, ["*"])
+            async with _chain(settings, variables, key, root) as (probes, pids):
+                flood, steady = _bodies()
+                rate = await _most(settings, key, flood)
                 waits_ms["idle"] = await probes.waits_ms(IDLE_PROBES, gap_s=IDLE_GAP_S)
                 _show("idle", waits_ms["idle"])
-                waits_ms["at half load"] = await _under_load(probes, variables, rate)
-                _show(f"at half load, {rate:,.0f} events/s", waits_ms["at half load"])
+                loading = asyncio.create_task(_send(settings, key, steady, rate=rate / 2))
+                waits_ms["at half load"] = await _under_load(probes, loading, {"broker": broker_pid, **pids})
+                _show(f"at half load, {rate / 2:,.0f} events/s", waits_ms["at half load"])
             counted = await received(settings)
-    sent = load(LOAD_EVENTS, partitions=settings.partitions).accepted + probes.sent
+    sent = sum(body.count(ACCEPTED) for body in (*flood, *steady)) + probes.sent
     if counted != sent:
         raise RuntimeError(f"{counted} dossiers were counted, {sent} were sent")
     return [row for name, found in waits_ms.items() for row in _rows(name, found)]
 
 
 @asynccontextmanager
-async def _chain(settings: Settings, variables: Mapping[str, str], root: Path) -> AsyncIterator[_Probes]:
+async def _chain(
+    settings: Settings, variables: Mapping[str, str], key: str, root: Path
+) -> AsyncIterator[tuple[_Probes, dict[str, int]]]:
     """Gateway, worker and monitor, each ready, and probes between them."""
-    key = create_source(settings.sources_path, PROBE_SOURCE, ["*"])
-    ports = {"gateway": settings.gateway_port, "monitor": settings.monitor_port}
+    ports = {
+        "streams": settings.worker_port,
+        "services.gateway": settings.gateway_port,
+        "services.monitor": settings.monitor_port,
+    }
+    pids = {}
     async with AsyncExitStack() as stack:
-        for module, port in (
-            ("streams", settings.worker_port),
-            *((f"services.{name}", port) for name, port in ports.items()),
-        ):
+        for module, port in ports.items():
             log, ready = root / f"{module}.log", f"http://127.0.0.1:{port}/readyz"
-            await stack.enter_async_context(serving(module, environment=variables, log=log, ready=ready))
+            running = serving(module, environment=variables, log=log, ready=ready)
+            pids[module] = await stack.enter_async_context(running)
         gateway, monitor = [
             await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
             for port in (settings.gateway_port, settings.monitor_port)
@@ -166,29 +180,61 @@ async def _chain(settings: Settings, variables: Mapping[str, str], root: Path) -
         counts = _Counts()
         reading = asyncio.create_task(counts.read(monitor))
         try:
-            yield _Probes(gateway, counts, key)
+            yield _Probes(gateway, counts, key), pids
         finally:
             reading.cancel()
 
 
-async def _under_load(probes: _Probes, variables: Mapping[str, str], rate: float) -> list[float]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "benchmarks.steady_load", str(LOAD_EVENTS), str(rate)),
-        env={**os.environ, **variables},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+def _bodies() -> tuple[list[bytes], list[bytes]]:
+    """Large ones to find out how much is the most, and small ones for the steady load."""
+    plan = Plan(units=PLANS[0].units + PLANS[1].units, carried_over=0, early=EVENTS // 3, on_time=0, open=0)
+    values = [encode(event) for event in islice(events((plan,)), EVENTS)]
+
+    def cut(chosen: Sequence[bytes], size: int) -> list[bytes]:
+        return [b"\n".join(chosen[start : start + size]) for start in range(0, len(chosen), size)]
+
+    return cut(values[:FLOOD], FLOOD_BODY), cut(values[FLOOD:], STEADY_BODY)
+
+
+async def _most(settings: Settings, key: str, bodies: list[bytes]) -> float:
+    """Events a second that the chain takes, from the first body to the last event in a committed transaction."""
+    begun = perf_counter()
+    await _send(settings, key, bodies)
+    log = Log(settings.bootstrap)
+    for partition in range(settings.partitions):
+        end = await log.end_offset(settings.topics[EVENT_TOPIC], partition)
+        while await log.committed(settings.group, settings.topics[EVENT_TOPIC], partition) < end:  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(POLL_S)
+    return FLOOD / (perf_counter() - begun)
+
+
+async def _send(settings: Settings, key: str, bodies: list[bytes], *, rate: float = 0.0) -> None:
+    """All bodies of lines, `rate` events a second, or as many as are taken."""
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/x-ndjson"}
+    every_s = STEADY_BODY * SENDERS / rate if rate else 0.0
+    load = Load(
+        port=settings.gateway_port,
+        path="/v1/events",
+        headers=headers,
+        connections=SENDERS,
+        bodies=bodies,
+        every_s=every_s,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    await process.stdout.readline()  # it has made its events
-    process.stdin.write(b"\n")
+    outcome = await send(load)
+    if outcome.statuses != {202: len(bodies)}:
+        raise RuntimeError(f"answers by status: {outcome.statuses}")
+
+
+async def _under_load(probes: _Probes, loading: asyncio.Task[None], pids: Mapping[str, int]) -> list[float]:
     await asyncio.sleep(SETTLED_S)
+    begun, before = perf_counter(), {name: cpu_s(pid) for name, pid in pids.items()}
     waits_ms = await probes.waits_ms(LOADED_PROBES, gap_s=GAP_S)
-    if process.returncode is not None:
+    seconds = perf_counter() - begun
+    used = ", ".join(f"{name} {(cpu_s(pid) - before[name]) / seconds:.0%}" for name, pid in pids.items())
+    print(f"of one core: {used}", flush=True)
+    if loading.done():
         raise RuntimeError("the load ended before the last probe")
-    if await process.wait():
-        raise RuntimeError("the load did not get through")
+    await loading
     return waits_ms
 
 
@@ -198,7 +244,7 @@ def _probe(number: int) -> bytes:
         new_event(
             Kind.ACCEPTED,
             id=dossier,
-            source=PROBE_SOURCE,
+            source=SOURCE,
             subject=dossier,
             time=PROBED_AT,
             unit_id=PROBE_UNIT,

@@ -23,8 +23,8 @@ PORT: Final = 23000
 
 
 @asynccontextmanager
-async def broker(root: Path) -> AsyncIterator[None]:
-    """Apache Kafka on `PORT` with its data under `root`."""
+async def broker(root: Path) -> AsyncIterator[int]:
+    """Apache Kafka on `PORT` with its data under `root`; its process id."""
     running = await start_broker(
         data_dir=root / "kafka",
         jars=await fetch_jars(VAR / "kafka" / "jars", progress=lambda _done, _total: None),
@@ -32,8 +32,9 @@ async def broker(root: Path) -> AsyncIterator[None]:
         controller_port=PORT + 1,
         log=root / "broker.log",
     )
+    assert running.pid is not None
     try:
-        yield
+        yield running.pid
     finally:
         await running.stop()
 
