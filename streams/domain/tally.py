@@ -80,6 +80,8 @@ class TallyBook:
         self.flow: dict[Day, Counts] = {}
         self.moved_stock: set[Stock] = set()
         self.moved_flow: set[Day] = set()
+        self._waiting_stock: set[Stock] = set()  # moved earlier, left for later
+        self._waiting_flow: set[Day] = set()
 
     def move(self, before: Footprint | None, after: Footprint) -> None:
         """Take a dossier out of where it was counted and count it where it is now."""
@@ -106,10 +108,16 @@ class TallyBook:
         """
         stock, flow = self.moved_stock, self.moved_flow
         self.moved_stock, self.moved_flow = set(), set()
-        if not parts:
-            self.moved_stock = {key for key in stock if is_of_procedure(key[1]) and any(self.stock[key].values())}
-            self.moved_flow = {key for key in flow if is_of_procedure(key[1]) and any(self.flow[key].values())}
-        return stock - self.moved_stock, flow - self.moved_flow
+        if parts:
+            stock |= self._waiting_stock
+            flow |= self._waiting_flow
+            self._waiting_stock, self._waiting_flow = set(), set()
+            return stock, flow
+        stock_waits = {key for key in stock if is_of_procedure(key[1]) and any(self.stock[key].values())}
+        flow_waits = {key for key in flow if is_of_procedure(key[1]) and any(self.flow[key].values())}
+        self._waiting_stock |= stock_waits
+        self._waiting_flow |= flow_waits
+        return stock - stock_waits, flow - flow_waits
 
     def _add_stock(self, of: Footprint, count: int) -> None:
         if of.bucket is None:

@@ -9,6 +9,7 @@ from schemas.events import Channel, Kind, Outcome
 from schemas.tallies import Progress, Tally, tally_key
 from streams.domain.dossier import micros
 from streams.domain.tally import recount, without_zeros
+from streams.domain.working_time import DAY_US
 from streams.ledger import Changes, Ledger, read_records, refuse_unknown
 from tests.factories import OTHER_UNIT, UNIT, at, event, rules
 from tests.fakes import FakeRecord, records_of
@@ -60,10 +61,15 @@ def recounted(books: Ledger) -> dict[str, dict[str, int]]:
     return {key: nonzero for key, counts in found.items() if (nonzero := without_zeros(counts))}
 
 
-@given(st.lists(st.sampled_from(LIFE), min_size=1), st.integers(1, 4))
-def test_what_is_published_equals_a_recount(events, size):
-    books, records = ledger(), records_of(events)
-    changes = [fold(books, records[start : start + size]) for start in range(0, len(records), size)]
+@given(st.lists(st.sampled_from(LIFE), min_size=1), st.data())
+def test_what_is_published_equals_a_recount_wherever_transactions_begin_and_the_clock_moves(events, data):
+    books, changes = ledger(), []
+    for number, record in enumerate(records_of(events), 1):
+        books.advance(NOW + data.draw(st.integers(-30, 30)) * DAY_US)
+        books.fold([record], read_records([record]))
+        if data.draw(st.booleans()):
+            changes.append(books.take_changes(next_offset=number, parts=data.draw(st.booleans())))
+    changes.append(books.take_changes(next_offset=len(events)))
     assert published(*changes) == recounted(books)
 
 
