@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import fan_out, gateway, history, latency, processor, scale, sink, working_time
+from benchmarks import catch_up, fan_out, gateway, history, latency, processor, scale, sink, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
@@ -22,6 +22,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "sink": sink.main,
     "latency": latency.main,
     "fan_out": fan_out.main,
+    "catch_up": catch_up.main,
     "history": history.main,
 }
 INTERRUPTED: Final = 130  # as a shell says it
