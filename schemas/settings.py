@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     )
 
     worker_port: Port = Field(19094, description="Port of the worker's own health page.")
-    slice_events_max: Annotated[int, Field(ge=1)] = Field(5000, description="Events of one slice and transaction.")
+    slice_events_max: Annotated[int, Field(ge=1)] = Field(
+        5000, description="Events of one slice; a partition with as many uncommitted waits."
+    )
     tick_s: Annotated[float, Field(gt=0)] = Field(1.0, description="How often the clock alone may move counters.")
     session_timeout_s: Annotated[float, Field(ge=6)] = Field(
         10.0, description="After this silence a worker is given up."
