@@ -84,6 +84,7 @@ class Shard:
             await producer.stop()
             raise
         self._producer = producer
+        self._due, self._parts, self._folded = False, False, 0  # what an earlier failure left
         log.info("shard open", partition=self.partition, dossiers=len(self._ledger.states), next=self.next)
 
     async def close(self, *, keep: bool) -> None:

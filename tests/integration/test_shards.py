@@ -12,6 +12,7 @@ from datetime import date
 
 import msgspec
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 
 from schemas import topics
 from schemas.codec import Event, encode
@@ -99,9 +100,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def fresh(bootstrap: str) -> AsyncIterator[Stand]:
+async def fresh(bootstrap: str, **options: int) -> AsyncIterator[Stand]:
     prefix = f"t{uuid.uuid4().hex[:8]}-"
-    settings = Settings(kafka=bootstrap, partitions=1, topic_prefix=prefix)
+    settings = Settings(kafka=bootstrap, partitions=1, topic_prefix=prefix, **options)
     await ensure_topics(settings)
     await publish_units(settings)
     stand = Stand(settings, Log(bootstrap))
@@ -139,6 +140,41 @@ def test_a_dropped_slice_is_read_again_and_nothing_is_lost(broker):
             await worker.revoke()
             assert set(await stand.states(at_least=6)) == {f"d{number}" for number in range(6)}
             assert await stand.committed() == third.offset + 1
+
+    asyncio.run(run())
+
+
+def test_a_failed_transaction_is_told_to_the_next_slice_and_all_that_was_folded_since_is_read_again(
+    broker, monkeypatch
+):
+    transact = shard_module.Shard._transact
+    travels, fails = asyncio.Event(), asyncio.Event()
+
+    async def failing(self: shard_module.Shard, *given: object) -> None:
+        monkeypatch.setattr(shard_module.Shard, "_transact", transact)
+        travels.set()
+        await fails.wait()
+        raise KafkaTimeoutError
+
+    async def run() -> None:
+        async with fresh(broker.bootstrap, slice_events_max=2) as stand:
+            await stand.write(life(8))
+            first, *others = await stand.slices(2, 2, 2, 2)
+            worker = stand.worker()
+            await worker.take(first)
+            await next(iter(worker)).settle()
+            monkeypatch.setattr(shard_module.Shard, "_transact", failing)
+            await worker.take(others[0])
+            await travels.wait()
+            await worker.take(others[1])  # folded while the other travels
+            fails.set()
+            await worker.take(others[2])  # waits for room, and hears of the failure
+            assert stand.sought == [first.offset + 1]
+            for slice_ in others:  # what the consumer fetches after the seek
+                await worker.take(slice_)
+            await worker.revoke()
+            assert set(await stand.states(at_least=8)) == {f"d{number}" for number in range(8)}
+            assert await stand.committed() == others[-1].offset + 1
 
     asyncio.run(run())
 
@@ -205,12 +241,14 @@ def test_the_earlier_owner_is_fenced_and_writes_nothing_more(broker):
             first, second = await stand.slices(2, 2)
             old, new = stand.worker(), stand.worker()
             await old.take(first)
-            await old.tick()  # the first slice is through
+            await next(iter(old)).settle()
             await new.take(second)  # opening reads back what the old one committed
 
             async def go_on() -> None:
                 await old.take(second)
-                await old.tick()  # the failure is noticed by whoever comes after the transaction
+                while True:  # the failure is noticed by whoever comes after the transaction
+                    await old.tick()
+                    await asyncio.sleep(0.01)
 
             with pytest.raises(FencedError):
                 await go_on()
