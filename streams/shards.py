@@ -81,8 +81,7 @@ class Shards:
         if not self._assigned.is_set():
             return
         await self._follow_reference()
-        for partition in self._ours:
-            await self._guarded(partition, self._tick)
+        await self._each(self._tick)
 
     async def _follow_reference(self) -> None:
         """Now and then, look whether reference data was written; changed rules go to every open shard."""
@@ -97,8 +96,11 @@ class Shards:
             return
         if self._reference.rules.fingerprint != self._rules:
             self._rules = self._reference.rules.fingerprint
-            for partition in self._ours:
-                await self._guarded(partition, Shard.go_by_reference)
+            await self._each(Shard.go_by_reference)
+
+    async def _each(self, act: Callable[[Shard], Awaitable[None]]) -> None:
+        """With every shard of ours, side by side: one that has to be opened waits for the broker many times."""
+        await asyncio.gather(*(self._guarded(partition, act) for partition in self._ours))
 
     async def _take(self, shard: Shard, slice_: Slice) -> None:
         if await shard.joins(slice_):
