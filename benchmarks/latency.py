@@ -29,6 +29,7 @@ from schemas.codec import EVENT_OF_KIND, STRUCTURED, encode, new_event
 from schemas.events import Channel, Kind
 from schemas.settings import Settings, read_settings
 from schemas.topics import EVENTS as EVENT_TOPIC
+from services.cli.output import print_rows
 from services.demo.year import PLANS, SOURCE, Plan, events
 from services.gateway.sources import create_source
 from streams.kafka import Log
@@ -49,8 +50,7 @@ IDLE_GAP_S: Final = (0.05, 0.25)
 WAIT_S_MAX: Final = 30.0
 POLL_S: Final = 0.05
 
-P50_MS_MAX: Final = 40.0
-P99_MS_MAX: Final = 150.0
+BUDGETS_MS: Final = {50: 40.0, 99: 150.0}  # by percentile
 BUCKETS_MS: Final = (5, 10, 20, 40, 80, 150, 300, 600)
 
 
@@ -146,14 +146,15 @@ async def _measure() -> list[Comparison]:
                 flood, steady = _bodies()
                 rate = await _most(settings, key, flood)
                 waits_ms["idle"] = await probes.waits_ms(IDLE_PROBES, gap_s=IDLE_GAP_S)
-                _show("idle", waits_ms["idle"])
                 loading = asyncio.create_task(_send(settings, key, steady, rate=rate / 2))
                 waits_ms["at half load"] = await _under_load(probes, loading, {"broker": broker_pid, **pids})
-                _show(f"at half load, {rate / 2:,.0f} events/s", waits_ms["at half load"])
+                print(f"half load: {rate / 2:,.0f} events/s", flush=True)
             counted = await received(settings)
     sent = sum(body.count(ACCEPTED) for body in (*flood, *steady)) + probes.sent
     if counted != sent:
         raise RuntimeError(f"{counted} dossiers were counted, {sent} were sent")
+    for name, found in waits_ms.items():
+        print_rows([{f"{name}, ms": bound, "probes": count} for bound, count in _histogram(found).items()])
     return [row for name, found in waits_ms.items() for row in _rows(name, found)]
 
 
@@ -255,18 +256,8 @@ def _probe(number: int) -> bytes:
     )
 
 
-def _show(name: str, waits_ms: Sequence[float]) -> None:
-    """A histogram."""
-    print(f"{name}: p50 {_percentile(waits_ms, 50):.0f} ms, p99 {_percentile(waits_ms, 99):.0f} ms", flush=True)
-    below = 0.0
-    for bound in (*BUCKETS_MS, float("inf")):
-        found = sum(below <= wait < bound for wait in waits_ms)
-        print(f"  {below:4.0f} to {bound:4.0f} ms {found:5} {'#' * round(60 * found / len(waits_ms))}")
-        below = bound
-
-
 def _rows(name: str, waits_ms: Sequence[float]) -> Iterator[Comparison]:
-    for percent, bound in ((50, P50_MS_MAX), (99, P99_MS_MAX)):
+    for percent, bound in BUDGETS_MS.items():
         yield Comparison.of(
             name=f"from the gateway's 2xx to the stream, {name}, p{percent}",
             ours=[_percentile(waits_ms, percent)],
@@ -275,7 +266,20 @@ def _rows(name: str, waits_ms: Sequence[float]) -> Iterator[Comparison]:
             target=1.0,
             peer_name="the budget",
             less_is_better=True,
+            histogram=_histogram(waits_ms) if percent == max(BUDGETS_MS) else None,
         )
+
+
+def _histogram(waits_ms: Sequence[float]) -> dict[str, int]:
+    """How many waits lie below each bound, and not below the one before."""
+    found: dict[str, int] = {}
+    below = 0.0
+    for bound in (*BUCKETS_MS, float("inf")):
+        found[f"< {bound}" if bound < float("inf") else f">= {below:.0f}"] = sum(
+            below <= wait < bound for wait in waits_ms
+        )
+        below = bound
+    return found
 
 
 def _percentile(waits_ms: Sequence[float], percent: int) -> float:

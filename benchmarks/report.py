@@ -7,7 +7,7 @@ holds the two equal.
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median_low
@@ -23,8 +23,11 @@ END: Final = "<!-- made from performance.json by `make bench`: end -->\n"
 CHART_MAX: Final = 4.0  # times the target; a longer bar would flatten the others
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: `ratio` is made so that larger is better; `ours` and `peer` are those of the round that gave it."""
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line: `ratio` is made so that larger is better; `ours` and `peer` are those of the round that gave it.
+
+    `histogram`, where one number hides too much: how many values lie below each bound, and not below the one before.
+    """
 
     name: str
     ours: float
@@ -36,6 +39,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     target: float
     peer_name: str
+    histogram: dict[str, int] = {}
 
     @classmethod
     def of(
@@ -48,6 +52,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         target: float,
         peer_name: str,
         less_is_better: bool = False,
+        histogram: Mapping[str, int] | None = None,
     ) -> Self:
         """The median of pairs, each measured in one round; the lower one of two middle ratios.
 
@@ -69,6 +74,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
             rounds=len(pairs),
             target=target,
             peer_name=peer_name,
+            histogram=dict(histogram or {}),
         )
 
     @property
@@ -129,8 +135,9 @@ def publish(rows: Iterable[Published], *, order: Sequence[str]) -> None:
 
 
 def part_of_page(rows: Sequence[Published]) -> str:
-    """Table, chart and machines, in Markdown."""
-    return f"\n{_table([row.cells() for row in rows])}\n{_chart(rows)}\n{_machines(rows)}\n"
+    """Table, chart, histograms and machines, in Markdown."""
+    histograms = "".join(f"{_histogram(row)}\n" for row in rows if row.histogram)
+    return f"\n{_table([row.cells() for row in rows])}\n{_chart(rows)}\n{histograms}{_machines(rows)}\n"
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:
@@ -149,6 +156,20 @@ def _chart(rows: Sequence[Published]) -> str:
         f'    y-axis "times the target" 0 --> {CHART_MAX:g}\n'
         f"    bar [{bars}]\n"
         f"    line [{', '.join('1' for _ in rows)}]\n"
+        "```\n"
+    )
+
+
+def _histogram(row: Published) -> str:
+    bounds = ", ".join(f'"{bound}"' for bound in row.histogram)
+    counts = ", ".join(map(str, row.histogram.values()))
+    return (
+        "```mermaid\n"
+        "xychart-beta\n"
+        f'    title "{row.name}, {row.unit}"\n'
+        f"    x-axis [{bounds}]\n"
+        f'    y-axis "how many" 0 --> {max(row.histogram.values())}\n'
+        f"    bar [{counts}]\n"
         "```\n"
     )
 

@@ -61,6 +61,13 @@ def test_less_may_be_better() -> None:
     assert comparison(ours=[5.0], peer=[20.0], less_is_better=True).ratio == 4.0
 
 
+def test_a_histogram_is_drawn_on_the_page() -> None:
+    drawn = part_of_page([msgspec.structs.replace(row("first"), histogram={"< 5": 3, ">= 5": 1})])
+    assert 'x-axis ["< 5", ">= 5"]' in drawn
+    assert "bar [3, 1]" in drawn
+    assert "how many" not in part_of_page([row("first")])
+
+
 def test_a_partial_run_replaces_its_own_rows(published: Path) -> None:
     publish([row("second", ours=5.0)], order=["second", "first"])
     assert [(each.benchmark, each.ours) for each in read()] == [("second", 5.0), ("first", 2.0)]
