@@ -137,7 +137,8 @@ async def _measure() -> list[Comparison]:
     waits_ms = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        async with broker(root) as broker_pid:
+        async with broker(root) as running:
+            assert running.pid is not None
             variables = environment(root, "latency", gateway_port=PORT + 3, monitor_port=PORT + 4)
             settings = read_settings(variables)
             await make_topics(settings)
@@ -147,7 +148,7 @@ async def _measure() -> list[Comparison]:
                 rate = await _most(settings, key, flood)
                 waits_ms["idle"] = await probes.waits_ms(IDLE_PROBES, gap_s=IDLE_GAP_S)
                 loading = asyncio.create_task(_send(settings, key, steady, rate=rate / 2))
-                waits_ms["at half load"] = await _under_load(probes, loading, {"broker": broker_pid, **pids})
+                waits_ms["at half load"] = await _under_load(probes, loading, {"broker": running.pid, **pids})
                 print(f"half load: {rate / 2:,.0f} events/s", flush=True)
             counted = await received(settings)
     sent = sum(body.count(ACCEPTED) for body in (*flood, *steady)) + probes.sent

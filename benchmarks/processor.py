@@ -5,7 +5,6 @@ what each peer does and does not.
 """
 
 import asyncio
-import os
 import sys
 import tempfile
 from collections import defaultdict
@@ -26,6 +25,7 @@ from benchmarks.costs import fold_all, new_ledger, records_of
 from benchmarks.peers.kafka_streams import KafkaStreams, kafka_streams, prepare
 from benchmarks.peers.run import python_of_peers, run_peer, running
 from benchmarks.report import Comparison
+from benchmarks.serving import cpu_s
 from benchmarks.stand import VAR, Load, broker, environment, fill, load, make_topics, write
 from schemas import topics
 from schemas.settings import Settings, read_settings
@@ -141,24 +141,18 @@ async def run_ours(root: Path, name: str, events: int, *, workers: int = 1, part
             ]
             await _until_ready(ports, partitions)
             await write(settings, year)
-            begun, spent = perf_counter(), sum(_cpu_s(worker.pid) for worker in started)
+            begun, spent = perf_counter(), sum(cpu_s(worker.pid) for worker in started)
             while sum([await observer.committed(tp) or 0 for tp in tps]) < year.events:
                 if perf_counter() - begun > RUN_S_MAX:
                     raise RuntimeError("\n".join((root / f"ours-{port}.log").read_text()[-2000:] for port in ports))
                 await asyncio.sleep(0.05)
-            seconds, spent = perf_counter() - begun, sum(_cpu_s(worker.pid) for worker in started) - spent
+            seconds, spent = perf_counter() - begun, sum(cpu_s(worker.pid) for worker in started) - spent
     finally:
         await observer.stop()
     counted = await received(settings)
     if counted != year.accepted:
         raise RuntimeError(f"ours counted {counted} dossiers, {year.accepted} were accepted")
     return Run(year.events / seconds, spent / year.events * 1e6)
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process until now, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _until_ready(ports: Sequence[int], partitions: int) -> None:

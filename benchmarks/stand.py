@@ -1,20 +1,20 @@
 """What a benchmark of the processor stands on: a real broker of its own, and topics filled with the synthetic year."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from benchmarks.serving import broker_on
 from schemas import topics
 from schemas.codec import STRUCTURED, encode
 from schemas.events import Kind
 from schemas.settings import Settings, read_settings
 from services.demo.year import PLANS, Plan, events
-from services.local.broker import start_broker
-from services.local.jars import fetch_jars
+from services.local.broker import Broker
 from services.topics import ensure_topics, publish_units
 from streams.kafka import Message, partition_of, send_all, transactional_producer
 
@@ -22,21 +22,9 @@ VAR: Final = Path(__file__).parents[1] / "var"
 PORT: Final = 23000
 
 
-@asynccontextmanager
-async def broker(root: Path) -> AsyncIterator[int]:
-    """Apache Kafka on `PORT` with its data under `root`; its process id."""
-    running = await start_broker(
-        data_dir=root / "kafka",
-        jars=await fetch_jars(VAR / "kafka" / "jars", progress=lambda _done, _total: None),
-        port=PORT,
-        controller_port=PORT + 1,
-        log=root / "broker.log",
-    )
-    assert running.pid is not None
-    try:
-        yield running.pid
-    finally:
-        await running.stop()
+def broker(root: Path) -> AbstractAsyncContextManager[Broker]:
+    """Apache Kafka on `PORT` with its data under `root`."""
+    return broker_on(PORT, root=root)
 
 
 def environment(root: Path, name: str, **settings: object) -> dict[str, str]:
