@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Final
 
+from schemas.records import FetchedRecord
 from schemas.reference import read_calendars, read_policies
 from streams.domain.deadline import Rulebook
-from streams.kafka import FetchedRecord, Message
+from streams.kafka import Message
 from streams.ledger import Ledger, read_records
 from streams.slices import Record
 

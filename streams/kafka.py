@@ -5,15 +5,14 @@ Every reader is `read_committed`: what a transaction took back was never said.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.consumer import fetcher
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
+from schemas.records import fetch_lean
 from streams.slices import Record
 
 FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -23,34 +22,7 @@ REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 Message = tuple[bytes, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
 
 
-class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as aiokafka's consumers in this process give it; its own class costs four times as much to build."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-
-class _PartitionRecords(fetcher.PartitionRecords):
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        return FetchedRecord(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.timestamp_type,
-            record.key,
-            record.value,
-            record.headers,
-        )
-
-
-fetcher.PartitionRecords = _PartitionRecords  # aiokafka has no setting for it; test_kafka.py holds that it works
+fetch_lean()
 
 
 class _ReadCommittedThread(AIOKafkaConsumerThread):

@@ -21,7 +21,6 @@ class Record(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
-    serialized_value_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ class Cutter:
         if not self._records:
             self._since = now
         self._records.extend(records)
-        self._bytes += sum(max(record.serialized_value_size, 0) for record in records)
+        self._bytes += sum(len(record.value or b"") for record in records)
 
     def cut(self, *, now: float, behind: bool = False) -> Batch | None:
         """The next batch, if there is one yet; `behind` another insert a small one waits and grows for longer."""
@@ -111,7 +110,7 @@ class Cutter:
 
     def _take(self, rows: int, *, now: float, repeats: bool = False) -> Batch:
         taken, self._records = self._records[:rows], self._records[rows:]
-        self._bytes = sum(max(record.serialized_value_size, 0) for record in self._records)
+        self._bytes = sum(len(record.value or b"") for record in self._records)
         self._since = now
         batch = Batch(
             topic=self.topic, partition=self.partition, records=taken, prev_offset=self.prev_offset, repeats=repeats

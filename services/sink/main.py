@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from schemas.errors import SettingsError, Unavailable
 from schemas.logs import configure_logs
+from schemas.records import fetch_lean
 from schemas.settings import Settings, read_settings
 from services.clickhouse import access_of
 from services.garbage import collect_seldom
@@ -39,6 +40,7 @@ def main() -> None:
         settings = read_settings()
         configure_logs(settings)
         collect_seldom()
+        fetch_lean()
         asyncio.run(run(settings, rebuild=rebuild))
     except (SettingsError, UnsafeStartError, MigrationError) as error:
         _end(error, EXIT_HUMAN)

@@ -173,7 +173,6 @@ class _Record(msgspec.Struct):
     key: bytes
     value: bytes
     headers: tuple[()] = ()
-    serialized_value_size: int = 0
 
 
 def _differing(one: Conclusion, other: Conclusion) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaTimeoutError
 from schemas import topics
 from schemas.codec import Event, encode
 from schemas.events import Kind, Outcome
+from schemas.records import FetchedRecord
 from schemas.reference import Unit, UnitRules, read_calendars, read_units
 from schemas.settings import Settings
 from schemas.state import Dossier
@@ -131,6 +132,7 @@ def test_a_dropped_slice_is_read_again_and_nothing_is_lost(broker):
         async with fresh(broker.bootstrap) as stand:
             await stand.write(life(6))
             first, dropped, third = await stand.slices(2, 2, 2)
+            assert {type(record) for record in first.value} == {FetchedRecord}
             worker = stand.worker()
             await worker.take(first)
             await worker.take(third)  # `dropped` never came

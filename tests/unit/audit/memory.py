@@ -19,7 +19,6 @@ class Record(msgspec.Struct):
     headers: list[tuple[str, bytes]] = []
     timestamp: int = 1_700_000_000_000
     timestamp_type: int = 0
-    serialized_value_size: int = 0
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Records as they come from Kafka, for the sink's tests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from services.sink.batches import Batch
 
@@ -15,10 +15,6 @@ class FakeRecord:
     key: bytes | None = b"D1"
     headers: Sequence[tuple[str, bytes | None]] = ()
     timestamp: int = 1_614_562_200_000  # 2021-03-01 08:30 in the office
-    serialized_value_size: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.serialized_value_size = -1 if self.value is None else len(self.value)
 
 
 def batch(*records: FakeRecord, prev_offset: int = -1) -> Batch:
