@@ -22,7 +22,7 @@ from services.monitor.page import page_build
 from services.monitor.published import Published
 from services.monitor.views import Freshness
 
-PUBLISH_EVERY_S: Final = 0.01  # at most so often, and at least every
+PUBLISH_EVERY_S: Final = 0.01  # at most so often
 FRESHNESS_S: Final = 0.25  # when nothing came: silence too must become visible
 READER_S: Final = 0.000_25  # for each reader of the stream: a fifth of a core for all, at 50 us a message and reader
 
