@@ -1,18 +1,24 @@
-"""Where a processor's time for an event goes, in this process: decode, fold, encode; and how that cost grows."""
+"""Where a processor's time for an event goes, in this process: decode, fold, encode, keep; and how that cost grows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
 from schemas.records import FetchedRecord
 from schemas.reference import read_calendars, read_policies
+from streams.cache import Cache
 from streams.domain.deadline import Rulebook
+from streams.domain.tally import BOOK_VERSION
 from streams.kafka import Message
 from streams.ledger import Ledger, read_records
 from streams.slices import Record
 
 SLICE: Final = 5_000  # events, as the worker's setting is
+TICK: Final = 10  # slices, about a second of work: then counters by procedure are published too
 NOW: Final = 1_640_970_000_000_000  # microseconds, the end of 2021
 
 
@@ -23,6 +29,7 @@ class Costs:
     decode: float = 0.0
     fold: float = 0.0
     encode: float = 0.0  # of the states and counters that moved, and the moving of counters
+    keep: float = 0.0  # in the cache on disk
 
     @property
     def total(self) -> float:
@@ -34,9 +41,16 @@ class Costs:
         return asdict(self)
 
 
-def new_ledger() -> Ledger:
+@contextmanager
+def new_ledger() -> Iterator[Ledger]:
     """The books of a partition, by the rules that come with Hoso."""
-    return Ledger(partition=0, rules=Rulebook.of(read_policies(), read_calendars(), default="vn-day-1"))
+    rules = Rulebook.of(read_policies(), read_calendars(), default="vn-day-1")
+    with TemporaryDirectory() as folder:
+        cache = Cache(Path(folder), book=BOOK_VERSION)
+        try:
+            yield Ledger(partition=0, rules=rules, cache=cache)
+        finally:
+            cache.close()
 
 
 def records_of(messages: Iterable[Message]) -> list[Record]:
@@ -50,7 +64,7 @@ def records_of(messages: Iterable[Message]) -> list[Record]:
 def fold_all(ledger: Ledger, records: Sequence[Record], *, slice_events: int = SLICE) -> Costs:
     """Take records through the books slice by slice, as a shard does, without Kafka."""
     costs = Costs()
-    for start in range(0, len(records), slice_events):
+    for number, start in enumerate(range(0, len(records), slice_events), 1):
         portion = records[start : start + slice_events]
         ledger.advance(NOW)
         begun = perf_counter()
@@ -58,8 +72,11 @@ def fold_all(ledger: Ledger, records: Sequence[Record], *, slice_events: int = S
         decoded = perf_counter()
         ledger.fold(portion, read)
         folded = perf_counter()
-        ledger.take_changes(next_offset=portion[-1].offset + 1, parts=False)
+        changes = ledger.take_changes(next_offset=portion[-1].offset + 1, parts=number % TICK == 0)
+        encoded = perf_counter()
+        ledger.keep(changes, portion[-1].offset if changes.states else None)
         costs.decode += decoded - begun
         costs.fold += folded - decoded
-        costs.encode += perf_counter() - folded
+        costs.encode += encoded - folded
+        costs.keep += perf_counter() - encoded
     return costs

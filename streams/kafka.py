@@ -4,7 +4,7 @@ Every reader is `read_committed`: what a transaction took back was never said.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -56,12 +56,12 @@ class Log:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
-    async def read_to_end(self, topic: str, partition: int) -> AsyncIterator[list[Record]]:
-        """All committed records up to the end that stood when the reading began."""
+    async def read_to_end(self, topic: str, partition: int, start: int = 0) -> AsyncGenerator[list[Record], None]:
+        """All committed records from `start` up to the end that stood when the reading began."""
         tp = TopicPartition(topic, partition)
         async with self.consumer() as consumer:
             consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
+            consumer.seek(tp, start)
             async for records in read_on(consumer):
                 yield records
 
@@ -134,8 +134,11 @@ def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaPro
     )
 
 
-async def send_all(producer: AIOKafkaProducer, topic: str, partition: int, messages: Iterable[Message]) -> None:
-    """Write messages in as few batches as fit and await each acknowledgement; nothing, when there are none."""
+async def send_all(producer: AIOKafkaProducer, topic: str, partition: int, messages: Iterable[Message]) -> int | None:
+    """Write messages in as few batches as fit and await each acknowledgement.
+
+    The offset of the last; None when there are none, or when the broker had them from an earlier attempt already.
+    """
     acknowledgements = []
     batch = producer.create_batch()
     for key, value, headers in messages:
@@ -146,4 +149,5 @@ async def send_all(producer: AIOKafkaProducer, topic: str, partition: int, messa
     batch.close()
     if batch.record_count():
         acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
-    await asyncio.gather(*acknowledgements)
+    written = await asyncio.gather(*acknowledgements)
+    return written[-1].offset + batch.record_count() - 1 if written and written[-1].offset >= 0 else None

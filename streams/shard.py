@@ -1,14 +1,15 @@
 """What one partition of `dossier-events` owns, and the only hand that writes for it.
 
 Opening a shard, in this order: start the transactional producer (fences the earlier owner and ends its open
-transaction), read the states topic to its end, take the group's committed offset. What was folded while one transaction
-travelled is the next one, so transactions are small and quick when little comes, and large when the worker is behind:
-states, tallies, parked records and the input offset move together or not at all.
+transaction), read the states topic from where the cache ends, take the group's committed offset. What was folded while
+one transaction travelled is the next one, so transactions are small and quick when little comes, and large when the
+worker is behind: states, tallies, parked records and the input offset move together or not at all.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from time import monotonic
 from typing import Final
 
@@ -21,6 +22,8 @@ from schemas import topics
 from schemas.codec import Event
 from schemas.errors import ContractError
 from schemas.settings import Settings
+from streams.cache import Cache, CacheError
+from streams.domain.tally import BOOK_VERSION
 from streams.kafka import Log, Message, partition_of, send_all, transactional_producer
 from streams.ledger import Changes, Ledger, names_of, read_records, refuse_unknown
 from streams.reference import Reference
@@ -33,6 +36,7 @@ log = structlog.get_logger()
 TRANSACTION_EVERY_S: Final = 0.05
 PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
 RENEWED_MAX: Final = 5_000  # dossiers of one transaction when rules change
+READ_MAX: Final = 20_000  # dossiers that are read back at a stretch; of each its newest state is loaded
 
 
 class Shard:
@@ -77,6 +81,7 @@ class Shard:
             states = names[topics.STATES]
             end = await self._log.end_offset(states, self.partition)
             if self._ledger is None or end != self._states_end:
+                self.leave()
                 self._ledger = await self._read_back(states)
             self.next = await self._log.committed(settings.group, names[topics.EVENTS], self.partition)
             self._committed = self.next
@@ -85,28 +90,35 @@ class Shard:
             raise
         self._producer = producer
         self._due, self._parts, self._folded = False, False, 0  # what an earlier failure left
-        log.info("shard open", partition=self.partition, dossiers=len(self._ledger.states), next=self.next)
+        log.info("shard open", partition=self.partition, dossiers=self._ledger.dossiers, next=self.next)
 
     async def close(self, *, keep: bool) -> None:
         """Finish the pending transaction and give the producer up; `keep` the books for a warm reopening."""
-        producer, self._producer = self._producer, None
+        producer = self._producer
         if producer is None:
             return
         try:
             if keep:
+                self._commit(parts=True)
                 await self.settle()
                 self._states_end = await self._log.end_offset(self._settings.topics[topics.STATES], self.partition)
-        except KafkaError as error:
+        except (KafkaError, CacheError) as error:
             log.warning("shard not kept", partition=self.partition, error=type(error).__name__)
             keep = False
         finally:
             if not keep:
-                self._ledger = None
                 if self._pending is not None:
                     self._pending.cancel()
                     await asyncio.gather(self._pending, return_exceptions=True)
-            self._pending = None
+                self.leave()
+            self._producer = self._pending = None
             await producer.stop()
+
+    def leave(self) -> None:
+        """Forget the books, if there are any; the cache stays as it was at the last checkpoint."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.cache.close()
 
     async def joins(self, slice_: Slice) -> bool:
         """Whether this slice continues the books; False: it was seen before, or something before it is missing.
@@ -208,22 +220,24 @@ class Shard:
             while self._due:
                 await asyncio.sleep(self._begun_at + TRANSACTION_EVERY_S - monotonic())
                 self._begun_at = monotonic()
-                changes = self.ledger.take_changes(next_offset=self.next, parts=self._parts)
+                ledger = self.ledger
+                changes = ledger.take_changes(next_offset=self.next, parts=self._parts)
                 read_to = self.next if self.next != self._committed else None
                 self._due, self._parts, self._folded, self._committed = False, False, 0, self.next
                 self._room.set()
-                await self._transact(producer, changes, read_to)
+                ledger.keep(changes, await self._transact(producer, changes, read_to))
         finally:
             self._room.set()  # whoever waits finds out what failed
 
-    async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> None:
+    async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> int | None:
+        """Publish all of it at once; the offset of the last state, if there was one."""
         settings, names = self._settings, self._settings.topics
         tallies: dict[int, list[Message]] = defaultdict(list)
         for unit, key, value in changes.tallies:
             tallies[partition_of(unit, settings.partitions)].append((key, value, []))
         # No abort on an error: the shard is closed and opened again, and opening ends what was left open.
         await producer.begin_transaction()
-        await asyncio.gather(
+        last_state, *_ = await asyncio.gather(
             send_all(producer, names[topics.STATES], self.partition, [(*state, []) for state in changes.states]),
             send_all(producer, names[topics.DEAD_LETTERS], self.partition, map(_dead_letter, changes.parked)),
             *(send_all(producer, names[topics.TALLIES], partition, sent) for partition, sent in tallies.items()),
@@ -234,16 +248,44 @@ class Shard:
             tp = TopicPartition(names[topics.EVENTS], self.partition)
             await producer.send_offsets_to_transaction({tp: read_to}, settings.group)
         await producer.commit_transaction()
+        return last_state
 
     async def _read_back(self, topic: str) -> Ledger:
-        latest: dict[bytes, bytes] = {}
-        async for records in self._log.read_to_end(topic, self.partition):
-            for record in records:
-                if record.key is not None and record.value is not None:
-                    latest[record.key] = record.value
-        ledger = Ledger(partition=self.partition, rules=self._reference.rules)
-        ledger.load(latest.values(), self._now())
+        """The books of the cache, and what the topic got since; all of the topic when the cache is none of it."""
+        settings = self._settings
+        folder = settings.var / "worker" / str(settings.worker_port) / f"{topic}-{self.partition}"
+        cache = Cache(folder, book=BOOK_VERSION)
+        try:
+            ledger = Ledger(partition=self.partition, rules=self._reference.rules, cache=cache)
+            if not await self._read_on(ledger, topic):
+                log.warning("the cache is not of this topic, reading all of it", partition=self.partition)
+                cache.clear()
+                ledger = Ledger(partition=self.partition, rules=self._reference.rules, cache=cache)
+                await self._read_on(ledger, topic)
+        except BaseException:
+            cache.close()
+            raise
         return ledger
+
+    async def _read_on(self, ledger: Ledger, topic: str) -> bool:
+        """Load what comes after the books; False when they are those of another topic."""
+        is_known = ledger.read_to < 0
+        if is_known:
+            ledger.advance(self._now())
+        newest: dict[bytes, bytes] = {}
+        async with aclosing(self._log.read_to_end(topic, self.partition, start=max(ledger.read_to, 0))) as runs:
+            async for records in runs:
+                is_known = is_known or ledger.follows(records[0])
+                if not is_known:
+                    break
+                newest |= {record.key: record.value for record in records if record.key and record.value}
+                last = records[-1]
+                if len(newest) > READ_MAX:
+                    ledger.load(newest, last)
+                    newest = {}
+        if newest:
+            ledger.load(newest, last)
+        return is_known
 
 
 def _dead_letter(parked: tuple[Record, ContractError]) -> Message:

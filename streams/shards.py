@@ -15,6 +15,7 @@ from faust.types import TP
 
 from schemas.settings import Settings
 from schemas.topics import EVENTS
+from streams.cache import CacheError
 from streams.ending import end_fenced, end_unavailable
 from streams.reference import Reference
 from streams.shard import Shard
@@ -68,7 +69,7 @@ class Shards:
         """After a rebalance: these are ours; books of others' partitions are forgotten."""
         self._ours = frozenset(partitions)
         for partition in set(self._shards) - self._ours:
-            del self._shards[partition]
+            self._shards.pop(partition).leave()
         self._assigned.set()
 
     async def take(self, slice_: Slice) -> None:
@@ -134,8 +135,8 @@ class Shards:
                 await act(shard)
             except ProducerFenced:
                 end_fenced(f"partition {partition} has a new owner; this worker was away too long")
-            except KafkaError as error:
-                log.warning("shard failed, opening again", partition=partition, error=type(error).__name__)
+            except (KafkaError, CacheError) as error:
+                log.warning("shard failed, opening again", partition=partition, error=_told(error))
                 await shard.close(keep=False)
                 await self._open(shard)
                 await self._seek(TP(self._topic, partition), shard.next)
@@ -151,6 +152,8 @@ class Shards:
                 return
             except ProducerFenced:
                 raise
+            except CacheError as error:
+                end_unavailable(str(error))
             except (KafkaError, OSError) as error:
                 if monotonic() > give_up_at:
                     end_unavailable(
@@ -161,3 +164,7 @@ class Shards:
 
     def _new(self, partition: int) -> Shard:
         return Shard(partition=partition, settings=self._settings, reference=self._reference, now=self._now)
+
+
+def _told(error: KafkaError | CacheError) -> str:
+    return str(error) if isinstance(error, CacheError) else type(error).__name__

@@ -1,3 +1,3 @@
 """Fixtures that every test may ask for."""
 
-pytest_plugins = ["tests.kafka"]
+pytest_plugins = ["tests.caches", "tests.kafka"]

@@ -5,10 +5,10 @@ and `DueIndex` knows which dossier the clock moves next.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from schemas.state import Dossier, Flow
 from schemas.tallies import (
@@ -24,6 +24,9 @@ from schemas.tallies import (
     is_of_procedure,
     of_procedure,
 )
+
+# Raise it when dossiers are counted differently: counts that a worker has on disk are then counted anew.
+BOOK_VERSION: Final = 1
 
 
 class Standing(NamedTuple):
@@ -70,14 +73,38 @@ def footprint(dossier: Dossier, bucket: str | None) -> Footprint:
 
 Stock = tuple[str, str]  # unit, subset (empty: all of the unit's dossiers)
 Day = tuple[str, str, str]  # unit, subset, day; of a procedure's subset the first day of the year
+Key = TypeVar("Key", Stock, Day)
+
+
+class _Counted(dict[Key, Counts]):
+    """Counts by key; those of a key that is not here come from elsewhere."""
+
+    def __init__(self, recall: Callable[..., Counts]) -> None:
+        self._recall = recall
+
+    def __missing__(self, key: Key) -> Counts:
+        counts = self[key] = self._recall(*key)
+        return counts
+
+    def keep(self, keys: Container[Key]) -> None:
+        """Drop all others."""
+        for key in [key for key in self if key not in keys]:
+            del self[key]
+
+
+def _nothing(*_: str) -> Counts:
+    return {}
 
 
 class TallyBook:
-    """The counters of one partition, and which of them moved since they were last taken."""
+    """The counters of one partition, and which of them moved since they were last taken.
 
-    def __init__(self) -> None:
-        self.stock: dict[Stock, Counts] = {}
-        self.flow: dict[Day, Counts] = {}
+    `recall` gives the counts of a unit, a subset and, for flow, a day, as they were last taken; without it nothing was.
+    """
+
+    def __init__(self, recall: Callable[..., Counts] = _nothing) -> None:
+        self.stock: _Counted[Stock] = _Counted(recall)
+        self.flow: _Counted[Day] = _Counted(recall)
         self.moved_stock: set[Stock] = set()
         self.moved_flow: set[Day] = set()
         self._waiting_stock: set[Stock] = set()  # moved earlier, left for later
@@ -119,12 +146,17 @@ class TallyBook:
         self._waiting_flow |= flow_waits
         return stock - stock_waits, flow - flow_waits
 
+    def forget(self) -> None:
+        """Forget the counts that `recall` gives as they are: all but those that moved since they were last taken."""
+        self.stock.keep(self.moved_stock | self._waiting_stock)
+        self.flow.keep(self.moved_flow | self._waiting_flow)
+
     def _add_stock(self, of: Footprint, count: int) -> None:
         if of.bucket is None:
             return
         for subset, _ in _parts(of.procedure_id, of.is_linked):
             key = of.unit_id, subset
-            counts = self.stock.setdefault(key, {})
+            counts = self.stock[key]
             counts[of.bucket] = counts.get(of.bucket, 0) + count
             self.moved_stock.add(key)
 
@@ -133,7 +165,7 @@ class TallyBook:
         for flow in flows:
             for subset, is_yearly in parts:
                 key = flow.unit_id, subset, f"{flow.day[:4]}-01-01" if is_yearly else flow.day
-                counts = self.flow.setdefault(key, {})
+                counts = self.flow[key]
                 counts[flow.counter] = counts.get(flow.counter, 0) + count
                 self.moved_flow.add(key)
 
@@ -161,6 +193,11 @@ class DueIndex:
         """Remember that `dossier_id` counts elsewhere from `until` on."""
         if until is not None:
             heappush(self._heap, (until, dossier_id))
+
+    def take(self) -> list[tuple[int, str]]:
+        """All entries, which are forgotten here."""
+        entries, self._heap = self._heap, []
+        return entries
 
     def pop_passed(self, as_of: int) -> list[str]:
         """Dossiers whose moment has come, each once; the caller places them anew."""

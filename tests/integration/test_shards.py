@@ -4,119 +4,26 @@ Faust is left out here: slices are handed over by hand, so that a dropped one ca
 """
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import date
 
-import msgspec
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from schemas import topics
-from schemas.codec import Event, encode
+from schemas.codec import encode
 from schemas.events import Kind, Outcome
 from schemas.records import FetchedRecord
 from schemas.reference import Unit, UnitRules, read_calendars, read_units
-from schemas.settings import Settings
-from schemas.state import Dossier
-from services.topics import ensure_topics, publish_records, publish_units
+from services.topics import publish_records, publish_units
 from streams import shard as shard_module
 from streams import shards as shards_module
 from streams.domain.dossier import micros
-from streams.kafka import Log, send_all, transactional_producer
-from streams.reference import Reference
-from streams.shards import Shards
-from streams.slices import Record, Slice
 from tests.factories import at, event
-
-NOW = micros(at("2021-04-01 08:00"))
+from tests.integration.shard_run import fresh, life
 
 
 class FencedError(Exception):
     """Instead of ending the test's own process."""
-
-
-@dataclass
-class Stand:
-    """One partition of fresh topics."""
-
-    settings: Settings
-    log: Log
-    sought: list[int] = field(default_factory=list)
-    workers: list[Shards] = field(default_factory=list)
-
-    def worker(self) -> Shards:
-        """A worker that owns the partition."""
-
-        async def seek(_: object, offset: int) -> None:
-            self.sought.append(offset)
-
-        reference = Reference(self.settings, self.log)
-        shards = Shards(settings=self.settings, reference=reference, now=lambda: NOW, seek=seek)
-        shards.assign([0])
-        self.workers.append(shards)
-        return shards
-
-    async def write(self, *transactions: list[Event | bytes]) -> None:
-        """Each list as one transaction, so that a commit marker takes an offset after it."""
-        producer = transactional_producer(self.settings.bootstrap, f"{self.settings.topic_prefix}upstream")
-        async with producer:
-            for content in transactions:
-                async with producer.transaction():
-                    messages = [
-                        (b"x", item, []) if isinstance(item, bytes) else (item.subject.encode(), encode(item), [])
-                        for item in content
-                    ]
-                    await send_all(producer, self.settings.topics[topics.EVENTS], 0, messages)
-
-    async def records(self, topic: topics.Topic, *, at_least: int = 0) -> list[Record]:
-        """Everything in a topic; a commit is visible a moment after it was acknowledged."""
-        while True:
-            found = [record async for run in self.log.read_to_end(self.settings.topics[topic], 0) for record in run]
-            if len(found) >= at_least:
-                return found
-
-    async def slices(self, *sizes: int) -> list[Slice]:
-        """The event topic cut into slices of these sizes."""
-        found = await self.records(topics.EVENTS, at_least=sum(sizes))
-        cut, start = [], 0
-        for size in sizes:
-            cut.append(Slice(self.settings.topics[topics.EVENTS], 0, found[start : start + size]))
-            start += size
-        return cut
-
-    async def states(self, *, at_least: int) -> dict[str, Dossier]:
-        """The latest state of each dossier, once there are so many."""
-        while True:
-            records = await self.records(topics.STATES)
-            latest = {record.key.decode(): msgspec.json.decode(record.value, type=Dossier) for record in records}
-            if len(latest) >= at_least:
-                return latest
-
-    async def committed(self) -> int:
-        """Where the group goes on."""
-        return await self.log.committed(self.settings.group, self.settings.topics[topics.EVENTS], 0)
-
-
-@asynccontextmanager
-async def fresh(bootstrap: str, **options: int) -> AsyncIterator[Stand]:
-    prefix = f"t{uuid.uuid4().hex[:8]}-"
-    settings = Settings(kafka=bootstrap, partitions=1, topic_prefix=prefix, **options)
-    await ensure_topics(settings)
-    await publish_units(settings)
-    stand = Stand(settings, Log(bootstrap))
-    try:
-        yield stand
-    finally:
-        for worker in stand.workers:
-            await worker.revoke()
-
-
-def life(count: int) -> list[Event]:
-    """Accepted dossiers d0, d1, ..."""
-    return [event(Kind.ACCEPTED, "2021-03-01 08:00", id=f"a{number}", dossier=f"d{number}") for number in range(count)]
 
 
 @pytest.fixture(autouse=True)
@@ -277,7 +184,7 @@ def test_a_partition_that_comes_back_untouched_is_not_read_again(broker, monkeyp
             worker.assign([0])
             await worker.tick()
             (shard,) = worker
-            assert len(shard.ledger.states) == 2
+            assert shard.ledger.dossiers == 2
 
     asyncio.run(run())
 
@@ -296,7 +203,7 @@ def test_another_workers_writes_in_between_are_read_back(broker):
             worker.assign([0])
             await worker.tick()
             (shard,) = worker
-            assert len(shard.ledger.states) == 4
+            assert shard.ledger.dossiers == 4
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ from benchmarks.peers.fold import Fold, is_received
 from benchmarks.stand import load
 from schemas.settings import read_settings
 from streams.domain.tally import recount
+from streams.states import read_state
 
 
 def test_the_load_is_spread_over_partitions_and_about_three_events_of_a_dossier() -> None:
@@ -32,9 +33,10 @@ def test_the_fold_of_the_peers_counts_every_dossier() -> None:
 
 def test_the_parts_of_the_cost_are_those_of_a_whole_job() -> None:
     records = records_of(load(900, partitions=4).messages[0])
-    ledger = new_ledger()
-    costs = fold_all(ledger, records, slice_events=50)
-    assert min(costs.decode, costs.fold, costs.encode) > 0
-    assert len(ledger.states) == len({record.key for record in records})
-    live = {key: counts for key, counts in ledger.book.flow.items() if any(counts.values())}
-    assert live == recount(ledger.states.values(), NOW).flow
+    with new_ledger() as ledger:
+        costs = fold_all(ledger, records, slice_events=50)
+        assert min(costs.by_name().values()) > 0
+        assert ledger.dossiers == len({record.key for record in records})
+        live = {key: counts for key, counts in ledger.book.flow.items() if any(counts.values())}
+        states = [read_state(value) for _, value in ledger.cache.states_after(b"", len(records))]
+        assert live == recount(states, NOW).flow

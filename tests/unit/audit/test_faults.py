@@ -32,6 +32,7 @@ from streams.domain.dossier import micros
 from streams.domain.totals import Totals
 from streams.ledger import Ledger, read_records, refuse_unknown
 from streams.shard import _dead_letter
+from tests.caches import new_cache
 from tests.factories import at, rules
 from tests.hostile.histories import hostile
 from tests.unit.audit.memory import Record, Topics
@@ -85,7 +86,7 @@ class Stand:
         known = {unit.id for unit in UNITS}
         totals = Totals()
         for partition in PARTITIONS:
-            books = Ledger(partition=partition, rules=RULES)
+            books = Ledger(partition=partition, rules=RULES, cache=new_cache())
             found = self.records(topics.EVENTS, partition)
             for start in range(0, len(found), 100):
                 slice_ = found[start : start + 100]

@@ -6,10 +6,11 @@ import pytest
 
 from schemas.events import Kind, Outcome
 from schemas.reference import Unit, UnitRules, read_calendars, read_policies
-from schemas.state import Timeliness
+from schemas.state import Dossier, Timeliness
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import fold, micros
 from streams.ledger import Ledger, read_records
+from tests.caches import new_cache
 from tests.factories import DOSSIER, UNIT, at, entry, event, rules
 from tests.fakes import records_of
 
@@ -82,7 +83,7 @@ def test_the_fingerprint_changes_with_what_could_change_a_conclusion():
 
 def test_a_calendar_amended_after_the_fact_moves_the_promises_that_it_concerns():
     """A closure that is announced afterwards: the day of waiting for papers no longer counts as working time."""
-    books = Ledger(partition=0, rules=rules())
+    books = Ledger(partition=0, rules=rules(), cache=new_cache())
     events = [
         event(Kind.ACCEPTED, "2021-03-01 08:00", due_at="2021-03-08 17:00"),
         event(Kind.SUPPLEMENT_REQUESTED, "2021-03-02 08:00"),
@@ -90,10 +91,16 @@ def test_a_calendar_amended_after_the_fact_moves_the_promises_that_it_concerns()
         event(Kind.ACCEPTED, "2021-03-01 08:00", dossier="other", due_at="2021-03-08 17:00"),
     ]
     records = records_of(events)
+
+    def state(dossier_id: str) -> Dossier:
+        found = books.states.recall(dossier_id)
+        assert found is not None
+        return found
+
     books.advance(micros(at("2021-03-05 08:00")))
     books.fold(records, read_records(records))
-    books.take_changes(next_offset=4)
-    assert books.states[DOSSIER].due_at == micros(at("2021-03-10 17:00"))
+    books.keep(books.take_changes(next_offset=4), 3)
+    assert state(DOSSIER).due_at == micros(at("2021-03-10 17:00"))
 
     amended = dict(read_calendars())
     record = amended["vn-1"]
@@ -104,7 +111,7 @@ def test_a_calendar_amended_after_the_fact_moves_the_promises_that_it_concerns()
     assert not books.renew(at_most=5)
     changes = books.take_changes(next_offset=4)
 
-    assert books.states[DOSSIER].due_at == micros(at("2021-03-09 17:00"))
-    assert books.states["other"].due_at == micros(at("2021-03-08 17:00"))
+    assert state(DOSSIER).due_at == micros(at("2021-03-09 17:00"))
+    assert state("other").due_at == micros(at("2021-03-08 17:00"))
     assert sorted(key for key, _ in changes.states) == [DOSSIER.encode(), b"other"]
-    assert books.states[DOSSIER].offset == 2
+    assert state(DOSSIER).offset == 2
