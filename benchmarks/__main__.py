@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import catch_up, fan_out, gateway, history, latency, processor, scale, sink, working_time
+from benchmarks import catch_up, fan_out, gateway, history, latency, opening, processor, scale, sink, working_time
 from benchmarks.report import Comparison, Published, machine, publish
 from services.cli.output import console, print_rows
 
@@ -18,6 +18,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], list[Comparison]]]] = {
     "working_time": working_time.main,
     "processor": processor.main,
     "scale": scale.main,
+    "opening": opening.main,
     "gateway": gateway.main,
     "sink": sink.main,
     "latency": latency.main,

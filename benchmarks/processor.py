@@ -8,7 +8,7 @@ import asyncio
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +231,11 @@ def _cost_of(records: Sequence[Record]) -> Costs:
 
 async def received(settings: Settings) -> int:
     """Dossiers received, over all units, by the newest tallies."""
+    return await counted(settings, RECEIVED.values())
+
+
+async def counted(settings: Settings, counters: Collection[str]) -> int:
+    """The sum of these counters of flow, over all units, by the newest tallies."""
     log, totals = Log(settings.bootstrap), Totals()
     decoder = msgspec.json.Decoder(Tally)
     for partition in range(settings.partitions):
@@ -238,4 +243,4 @@ async def received(settings: Settings) -> int:
             for record in records:
                 if record.key and record.value and not record.key.startswith(b"/"):
                     totals.apply(decoder.decode(record.value))
-    return sum(totals.counters(unit).total.get(name, 0) for unit in totals.units() for name in RECEIVED.values())
+    return sum(totals.counters(unit).total.get(name, 0) for unit in totals.units() for name in counters)

@@ -71,6 +71,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def anonymous_bytes(pid: int) -> int:
+    """Memory of a process that is its own, without what is mapped from files (Linux, proc(5))."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("RssAnon")]
+    return int(line.split()[1]) * 1024
+
+
 class Peak:
     """The most memory that a process held since this was made, above what it held then."""
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from benchmarks.peers.result import read_result
@@ -16,6 +17,7 @@ from services.local.leash import leashed
 
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 END_S_MAX: Final = 20.0
+RUN_S_MAX: Final = 300.0
 
 
 def python_of_peers() -> Path:
@@ -40,7 +42,10 @@ async def run_peer(
     out.unlink(missing_ok=True)
     command = [str(python), "-m", f"benchmarks.peers.{name}", str(load.events), str(out)]
     with running(command, variables, log=root / f"{name}.log") as process:
+        give_up_at = monotonic() + RUN_S_MAX
         while not out.exists():
+            if monotonic() > give_up_at:
+                raise RuntimeError(f"{name} did not end within {RUN_S_MAX:.0f} s")
             if process.poll() is not None and not out.exists():
                 raise RuntimeError(f"{name} ended early:\n{(root / f'{name}.log').read_text()[-4000:]}")
             await asyncio.sleep(0.1)
