@@ -90,9 +90,7 @@ async def _measure(dossiers: int) -> list[Comparison]:
             for number in range(1, ROUNDS + 1):
                 await _write(settings, settings.topics[topics.STATES], _copies(templates, TAIL))
                 cached.append(await asyncio.to_thread(_in_a_process, variables))
-                print(
-                    f"round {number}, from the cache: {cached[-1].seconds:.1f} s", flush=True
-                )
+                print(f"round {number}, from the cache: {cached[-1].seconds:.1f} s", flush=True)
             late = await asyncio.to_thread(_in_a_process, variables, late=True)
             reopened = await counted(settings, [REOPENED])
     found = [each.dossiers for each in (whole, *cached, late)]
