@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.processor import received, run_ours
 from benchmarks.report import Comparison
-from benchmarks.serving import MIB, Peak, serving
+from benchmarks.serving import MIB, anonymous_bytes, serving
 from benchmarks.stand import PORT, Load, broker, environment, load, make_topics
 from schemas import topics
 from schemas.settings import Settings, read_settings
@@ -63,10 +63,11 @@ async def _measure(agencies: int) -> list[Comparison]:
                 for module, ready in answers.items():
                     running = serving(module, environment=variables, log=root / f"{module}.log", ready=ready)
                     pids[module] = await stack.enter_async_context(running)
-                peaks = {module: Peak(pid) for module, pid in pids.items()}
+                before = anonymous_bytes(pids["streams"])
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.sql_port}", timeout=120) as door:
-                    counted_s, stored_s = await _replayed(settings, door, agencies * AGENCY, begun)
-                    grown = {module: peak.mib() for module, peak in peaks.items()}
+                    counted_s, stored_s, held = await _replayed(
+                        settings, door, agencies * AGENCY, begun, worker=pids["streams"]
+                    )
                     await _check(settings, door, year, agencies)
     events, dossiers = agencies * AGENCY, agencies * year.accepted
     print_rows(
@@ -75,7 +76,7 @@ async def _measure(agencies: int) -> list[Comparison]:
             {"until": "stored", "s": f"{stored_s:.0f}", "events/s": f"{events / stored_s:,.0f}"},
         ]
     )
-    print(", ".join(f"{module}: {mib:,.0f} MiB above its start" for module, mib in grown.items()))
+    print(f"worker: {(held - before) / MIB:,.0f} MiB above its start")
     return [
         Comparison.of(
             name=f"replay of {events:,} events into counters and tables",
@@ -87,7 +88,7 @@ async def _measure(agencies: int) -> list[Comparison]:
         ),
         Comparison.of(
             name="worker, memory of a million dossiers",
-            ours=[grown["streams"] * MIB / 2**30 / dossiers * 1e6],
+            ours=[(held - before) / 2**30 / dossiers * 1e6],
             peer=[GIB_OF_A_MILLION],
             unit="GiB",
             target=1.0,
@@ -111,18 +112,24 @@ async def _write(settings: Settings, year: Load, agency: int) -> None:
             await send_all(producer, settings.topics[topics.EVENTS], partition, sent)
 
 
-async def _replayed(settings: Settings, door: httpx.AsyncClient, events: int, begun: float) -> tuple[float, float]:
-    """Seconds until every event was in a committed transaction, and until the sink had stored all that came of it."""
-    log, counted_s, said_s = Log(settings.bootstrap), 0.0, 0.0
+async def _replayed(
+    settings: Settings, door: httpx.AsyncClient, events: int, begun: float, *, worker: int
+) -> tuple[float, float, int]:
+    """Seconds until every event was in a committed transaction, and until the sink had stored all that came of it.
+
+    And the most memory of its own that the worker was seen to hold.
+    """
+    log, counted_s, said_s, held = Log(settings.bootstrap), 0.0, 0.0, 0
     name = settings.topics[topics.EVENTS]
     ends = await log.end_offsets([(name, partition) for partition in range(settings.partitions)])
     while (seconds := perf_counter() - begun) < RUN_S_MAX:
         reached = [await log.committed(settings.group, name, partition) for partition in range(settings.partitions)]
         stored, behind = await _sink(door)
+        held = max(held, anonymous_bytes(worker))
         if not counted_s and all(at >= end - 1 for at, end in zip(reached, ends, strict=True)):
             counted_s = seconds  # the last number of each partition is a commit marker
         if counted_s and stored == events and not behind:
-            return counted_s, seconds
+            return counted_s, seconds, held
         if seconds - said_s > SAY_EVERY_S:
             said_s = seconds
             print(f"{seconds:4.0f} s: counted {sum(reached):,}, stored {stored:,}", flush=True)

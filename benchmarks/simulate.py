@@ -27,10 +27,13 @@ class Machine:
     events_per_s: float = 55_000.0  # folded exactly once, with changelog
     transaction_s: float = 0.05  # from one transaction of a partition to the next, however small they are
     slice_events_max: int = 5_000  # HOSO_SLICE_EVENTS_MAX
-    dossiers_read_per_s: float = 200_000.0  # opening a shard: a million open dossiers in five seconds
+    opening_s: float = 1.0  # a shard, from its cache
+    dossiers_read_per_s: float = 40_000.0  # opening a shard without its cache
     session_timeout_s: float = 10.0  # HOSO_SESSION_TIMEOUT_S
     rebalance_s: float = 3.0  # from the group's decision to the first slice
-    bytes_per_open_dossier: float = 1_400.0  # memory of a worker
+    worker_bytes: float = 150e6  # memory, before it has a partition
+    partition_bytes: float = 80e6  # memory for the dossiers and counters of late
+    cached_bytes: float = 1_500.0  # of a dossier, on a worker's disk
     event_bytes: float = 300.0  # in Kafka, not compressed
     state_bytes: float = 1_200.0  # the last one of a dossier, in Kafka
     event_row_bytes: float = 34.0  # in ClickHouse, compressed: raw.events with the record itself
@@ -120,12 +123,12 @@ def poisson_arrivals(per_s: float, *, seconds: int, step_s: float, dice: random.
 
 
 def lost_worker_s(place: Place, machine: Machine) -> tuple[float, float]:
-    """When one worker dies at the peak: seconds in which its counters stand still, and until they have caught up.
+    """When one worker is lost with its disk at the peak: seconds for which its counters stand still, and behind.
 
-    Its partitions go to the others, which read its open dossiers and then what was left lying.
+    Its partitions go to the others, which read a year's dossiers and then what was left lying.
     """
     others = max(1, place.workers - 1)  # the only one is started again
-    orphans = place.open_dossiers / place.workers
+    orphans = place.dossiers_per_year / place.workers
     takers = min(others, ceil(place.partitions / place.workers))  # a partition is read by one
     still = machine.session_timeout_s + machine.rebalance_s + orphans / takers / machine.dossiers_read_per_s
     behind = still * place.peak_per_s / place.workers
@@ -141,7 +144,8 @@ def row_of(place: Place, machine: Machine) -> dict[str, str]:
     waits = sorted(waits_s(load, 0.005, machine))
     still, caught_up = lost_worker_s(place, machine)
     keys = min(int(place.open_dossiers), 1_000_000)
-    open_each = place.open_dossiers / place.workers
+    memory = machine.worker_bytes + place.partitions / place.workers * machine.partition_bytes
+    disk = place.dossiers_per_year / place.workers * machine.cached_bytes
     tally_rows = tally_rows_per_day(place.units, per_day, place.partitions) * WORKING_DAYS
     events = place.dossiers_per_year * EVENTS_PER_DOSSIER
     kafka = events * machine.event_bytes + place.dossiers_per_year * machine.state_bytes
@@ -157,16 +161,19 @@ def row_of(place: Place, machine: Machine) -> dict[str, str]:
         "events/s at the peak": f"{place.peak_per_s:,.0f}",
         "of the workers' speed": f"{place.peak_per_s / place.workers / machine.events_per_s:.2%}",
         "p99 in the worker at the peak, ms": f"{waits[int(len(waits) * 0.99)] * 1000:.0f}",
-        "open dossiers, a worker": f"{open_each:,.0f}",
-        "memory for them, GB a worker": f"{open_each * machine.bytes_per_open_dossier / 1e9:.2f}",
+        "memory, GB a worker": f"{memory / 1e9:.2f}",
+        "cache, GB of disk a worker": f"{disk / 1e9:,.1f}",
         "largest partition / mean": f"{largest_over_mean(keys, place.partitions, dice):.2f}",
         "tally rows a year, millions": f"{tally_rows / 1e6:,.1f}",
         "tally rows per dossier": f"{tally_rows / place.dossiers_per_year:.2f}",
         "Kafka, GB a replica": f"{kafka / 1e9:,.0f}",
         "ClickHouse, GB a replica": f"{clickhouse / 1e9:,.1f}",
         "a year replayed, hours": f"{events / machine.events_per_s / place.workers / 3600:,.2f}",
-        "counters stand still after a worker is lost, s": f"{still:.0f}",
-        "caught up after, s": f"{caught_up:.0f}",
+        "counters stand still after a worker is started again, s": (
+            f"{machine.session_timeout_s + machine.rebalance_s + machine.opening_s:.0f}"
+        ),
+        "counters stand still after one is lost with its disk, s": f"{still:,.0f}",
+        "caught up after, s": f"{caught_up:,.0f}",
     }
 
 
@@ -175,9 +182,13 @@ def figures(machine: Machine) -> dict[str, str]:
     return {
         "events a second, one worker, exactly once": f"{machine.events_per_s:,.0f}",
         "between two transactions of a partition, ms": f"{machine.transaction_s * 1000:g}",
-        "dossiers a second, opening a shard": f"{machine.dossiers_read_per_s:,.0f}",
+        "opening a shard from its cache, s": f"{machine.opening_s:g}",
+        "dossiers a second, opening a shard without it": f"{machine.dossiers_read_per_s:,.0f}",
         "rebalance, s": f"{machine.rebalance_s:g}",
-        "bytes of memory an open dossier": f"{machine.bytes_per_open_dossier:,.0f}",
+        "MB of memory, a worker and each of its partitions": (
+            f"{machine.worker_bytes / 1e6:.0f}, {machine.partition_bytes / 1e6:.0f}"
+        ),
+        "bytes a dossier on a worker's disk": f"{machine.cached_bytes:,.0f}",
         "bytes an event, bytes a state (Kafka)": f"{machine.event_bytes:,.0f}, {machine.state_bytes:,.0f}",
         "bytes a row of events, dossiers, tallies (ClickHouse)": (
             f"{machine.event_row_bytes:g}, {machine.dossier_row_bytes:g}, {machine.tally_row_bytes:g}"

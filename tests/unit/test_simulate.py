@@ -72,7 +72,7 @@ def test_a_hash_spreads_many_keys_evenly_and_few_badly() -> None:
 
 
 def test_a_lost_worker_stands_still_for_the_timeout_the_rebalance_and_the_reading() -> None:
-    place = Place(name="", dossiers_per_year=250_000_000, units=1, partitions=6, workers=3)  # 4 million are open each
+    place = Place(name="", dossiers_per_year=12_000_000, units=1, partitions=6, workers=3)
     machine = Machine(session_timeout_s=10, rebalance_s=3, dossiers_read_per_s=500_000)
     still, caught_up = lost_worker_s(place, machine)
     assert still == pytest.approx(10 + 3 + 4_000_000 / 2 / 500_000)
