@@ -173,15 +173,13 @@ async def _read(settings: Settings, writer: _Writer, pid: int, root: Path) -> li
     )
     readers = f"{READERS:,} readers of {PROVINCES * (COMMUNES + 1):,} units"
 
-    def budget(name: str, ours: float, bound: float, unit: str) -> Comparison:
-        return Comparison.of(
-            name=name, ours=[ours], peer=[bound], unit=unit, target=1.0, peer_name="the budget", less_is_better=True
-        )
-
     return [
-        budget(f"monitor, CPU for {readers}", cores, CORES_MAX, "cores"),
-        budget(f"monitor, memory for {readers} and {STUCK} that stop reading", grown, MEMORY_MIB_MAX, "MiB"),
-        budget(f"monitor, from the first to the last of {READERS:,} readers, p95", late_ms, LAST_MS_MAX, "ms"),
+        Comparison.within(budget, name=f"monitor, {name}", ours=[ours], unit=unit)
+        for name, ours, budget, unit in (
+            (f"CPU for {readers}", cores, CORES_MAX, "cores"),
+            (f"memory for {readers} and {STUCK} that stop reading", grown, MEMORY_MIB_MAX, "MiB"),
+            (f"from the first to the last of {READERS:,} readers, p95", late_ms, LAST_MS_MAX, "ms"),
+        )
     ]
 
 

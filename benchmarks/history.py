@@ -143,7 +143,7 @@ def _ask_all(connection: Connection, dossiers: int) -> list[Comparison]:
         if counters.rows != rows.rows or not all(counters.rows[0]):
             raise RuntimeError(f"{name}: the counters say {counters.rows}, the dossiers {rows.rows}")
         found += [
-            _within_budget(f"yearly report of a {name}, {million}", counters),
+            Comparison.within(BUDGET_MS, name=f"yearly report of a {name}, {million}", ours=counters.ms, unit="ms"),
             Comparison.of(
                 name=f"yearly report of a {name}, beside dossier rows, {million}",
                 ours=counters.ms[-len(rows.ms) :],
@@ -154,22 +154,11 @@ def _ask_all(connection: Connection, dossiers: int) -> list[Comparison]:
                 less_is_better=True,
             ),
         ]
-    found.append(_within_budget(f"a unit's daily series, {million}", _ask(connection, SERIES)))
+    series = _ask(connection, SERIES)
+    found.append(Comparison.within(BUDGET_MS, name=f"a unit's daily series, {million}", ours=series.ms, unit="ms"))
     [[dossier]] = _ask(connection, "SELECT dossier_id FROM core.dossiers LIMIT 1", times=1).rows
     print_rows([_ask(connection, sql.replace("{dossier}", dossier)).cells(name) for name, sql in QUESTIONS.items()])
     return found
-
-
-def _within_budget(name: str, asked: Asked) -> Comparison:
-    return Comparison.of(
-        name=name,
-        ours=asked.ms,
-        peer=[BUDGET_MS] * len(asked.ms),
-        unit="ms",
-        target=1,
-        peer_name="the budget",
-        less_is_better=True,
-    )
 
 
 def _ask(connection: Connection, sql: str, *, times: int = TIMES) -> Asked:

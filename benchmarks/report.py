@@ -56,8 +56,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ) -> Self:
         """The median of pairs, each measured in one round; the lower one of two middle ratios.
 
-        `less_is_better` is for seconds and bytes: the ratio is then the peer's over ours. A budget without a program
-        beside it stands as the peer of every round, and `peer_name` says so.
+        `less_is_better` is for seconds and bytes: the ratio is then the peer's over ours.
         """
         pairs = list(zip(ours, peer, strict=True))
         by_ratio = {(theirs / mine if less_is_better else mine / theirs): (mine, theirs) for mine, theirs in pairs}
@@ -75,6 +74,22 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             target=target,
             peer_name=peer_name,
             histogram=dict(histogram or {}),
+        )
+
+    @classmethod
+    def within(
+        cls, budget: float, *, name: str, ours: Sequence[float], unit: str, histogram: Mapping[str, int] | None = None
+    ) -> Self:
+        """Each round beside a budget that it must not exceed: no program stands beside it, and `peer_name` says so."""
+        return cls.of(
+            name=name,
+            ours=ours,
+            peer=[budget] * len(ours),
+            unit=unit,
+            target=1.0,
+            peer_name="the budget",
+            less_is_better=True,
+            histogram=histogram,
         )
 
     @property

@@ -72,14 +72,8 @@ async def _measure() -> list[Comparison]:
             target=0.5,
             peer_name="the same columns from memory",
         ),
-        Comparison.of(
-            name="sink, a single event until a query sees it, p95",
-            ours=visible_ms,
-            peer=[VISIBLE_MS_MAX] * ROUNDS,
-            unit="ms",
-            target=1.0,
-            peer_name="the budget",
-            less_is_better=True,
+        Comparison.within(
+            VISIBLE_MS_MAX, name="sink, a single event until a query sees it, p95", ours=visible_ms, unit="ms"
         ),
     ]
 

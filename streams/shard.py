@@ -94,12 +94,11 @@ class Shard:
 
     async def close(self, *, keep: bool) -> None:
         """Finish the pending transaction and give the producer up; `keep` the books for a warm reopening."""
-        producer = self._producer
+        producer, self._producer = self._producer, None
         if producer is None:
             return
         try:
             if keep:
-                self._commit(parts=True)
                 await self.settle()
                 self._states_end = await self._log.end_offset(self._settings.topics[topics.STATES], self.partition)
         except (KafkaError, CacheError) as error:
@@ -111,7 +110,7 @@ class Shard:
                     self._pending.cancel()
                     await asyncio.gather(self._pending, return_exceptions=True)
                 self.leave()
-            self._producer = self._pending = None
+            self._pending = None
             await producer.stop()
 
     def leave(self) -> None:

@@ -41,7 +41,8 @@ def folder_of(stand: Stand) -> Path:
 
 
 async def left(worker: Shards) -> None:
-    """The worker's partition went to another."""
+    """The worker's partition went to another, after a tick."""
+    await worker.tick()
     await worker.revoke()
     worker.assign([])
 
