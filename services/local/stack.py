@@ -150,7 +150,7 @@ class LocalStack:
         """Start parts side by side and return when all have answered."""
 
         def ended(task: asyncio.Task[None]) -> None:
-            if task in self._keeping and not task.cancelled():
+            if self._failure is None and task in self._keeping and not task.cancelled():  # `_run` takes back one cancel
                 self._failure = task.exception()
                 owner.cancel()
 
