@@ -120,7 +120,9 @@ async def _replayed(
     name = settings.topics[topics.EVENTS]
     ends = await log.end_offsets([(name, partition) for partition in range(settings.partitions)])
     while (seconds := perf_counter() - begun) < RUN_S_MAX:
-        reached = [await log.committed(settings.group, name, partition) for partition in range(settings.partitions)]
+        reached = [
+            (await log.committed(settings.group, name, partition))[0] for partition in range(settings.partitions)
+        ]
         stored, behind = await _sink(door)
         held = max(held, anonymous_bytes(worker))
         if not counted_s and all(at >= end - 1 for at, end in zip(reached, ends, strict=True)):

@@ -203,9 +203,10 @@ async def _most(settings: Settings, key: str, bodies: list[bytes]) -> float:
     begun = perf_counter()
     await _send(settings, key, bodies)
     log = Log(settings.bootstrap)
+    topic = settings.topics[EVENT_TOPIC]
     for partition in range(settings.partitions):
-        end = await log.end_offset(settings.topics[EVENT_TOPIC], partition)
-        while await log.committed(settings.group, settings.topics[EVENT_TOPIC], partition) < end:  # noqa: ASYNC110 - Kafka tells nobody
+        end = await log.end_offset(topic, partition)
+        while (await log.committed(settings.group, topic, partition))[0] < end:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(POLL_S)
     return FLOOD / (perf_counter() - begun)
 

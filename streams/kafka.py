@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -90,18 +92,26 @@ class Log:
                     return int(records[0].offset)
         return None
 
-    async def committed(self, group: str, topic: str, partition: int) -> int:
-        """Where the group goes on; the log's beginning when it never committed (or its offsets expired)."""
+    async def committed(self, group: str, topic: str, partition: int) -> tuple[int, str]:
+        """Where the group goes on, and what was said there; the log's beginning when it never did, or it expired."""
         tp = TopicPartition(topic, partition)
-        async with self.consumer(group) as consumer:
-            consumer.assign([tp])  # by hand: asking about a group does not join it
-            found = await consumer.committed(tp)
-            return int((await consumer.beginning_offsets([tp]))[tp] if found is None else found)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            await admin.start()
+            found = (await admin.list_consumer_group_offsets(group, partitions=[tp])).get(tp)
+        finally:
+            await admin.close()
+        if found is None:  # a coordinator that has no answer yet; "never" is -1
+            raise GroupCoordinatorNotAvailableError
+        if found.offset >= 0:
+            return found.offset, found.metadata
+        async with self.consumer() as consumer:
+            return int((await consumer.beginning_offsets([tp]))[tp]), ""
 
-    def consumer(self, group: str | None = None) -> AIOKafkaConsumer:
+    def consumer(self) -> AIOKafkaConsumer:
         """One that has not started, for partitions assigned by hand."""
         return AIOKafkaConsumer(
-            group_id=group,
+            group_id=None,
             bootstrap_servers=self._bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,

@@ -20,7 +20,6 @@ from streams.domain.dossier import append, entry_of, fold, history_of, new_dossi
 from streams.domain.tally import (
     BOOK_VERSION,
     NOWHERE,
-    DueIndex,
     Footprint,
     Standing,
     TallyBook,
@@ -120,7 +119,9 @@ class Ledger:
         self._rules = rules
         self._concluded_by = set(head.rules)
         self._looked_to: bytes | None = None  # the last dossier that `renew` looked at; None: all are of these rules
-        self._index = DueIndex()  # of moments that are not in the cache
+        # When the clock moves which dossier, if that is not in the cache yet. An entry outlives a changed promise, and
+        # stays when its moment has passed: the next checkpoint may be of an earlier one.
+        self._due: list[tuple[int, str]] = []
         self._anomalies = head.anomalies
         self._touched: dict[str, _Before] = {}  # in this round
         self._parked: list[tuple[Record, ContractError]] = []  # in this round
@@ -144,7 +145,7 @@ class Ledger:
             before = _NEW if known is None else self._before(known)
             now = standing(dossier, self.as_of)
             self.book.move(before.footprint, footprint(dossier, now.bucket))
-            self._index.add(now.until, dossier.id)
+            self._add_due(now.until, dossier.id)
             self._anomalies += len(dossier.anomalies) - before.anomalies
             self.dossiers += known is None
             self._concluded_by.add(dossier.rules)
@@ -156,8 +157,9 @@ class Ledger:
         self.cache.write(
             states=states.items(),
             tallies=[(tally.key.encode(), _ENCODER.encode(tally)) for tally in tallies],
-            due=self._index.take(),
+            due=self._due,
         )
+        self._due.clear()
         self._age()
 
     def go_by(self, rules: Rulebook) -> None:
@@ -195,12 +197,13 @@ class Ledger:
         was, self.as_of = self.as_of, max(self.as_of, as_of)
         if was == self.as_of:
             return
-        for dossier_id in {*self._index.pop_passed(self.as_of), *self.cache.due(was, self.as_of)}:
+        passed = {dossier_id for moment, dossier_id in self._due if was < moment <= self.as_of}
+        for dossier_id in passed.union(self.cache.due(was, self.as_of)):
             dossier = self.states.recall(dossier_id)
             assert dossier is not None
             now = standing(dossier, self.as_of)
             self.book.move(footprint(dossier, standing(dossier, was).bucket), footprint(dossier, now.bucket))
-            self._index.add(now.until, dossier_id)
+            self._add_due(now.until, dossier_id)
 
     def fold(self, records: Iterable[Record], read: Iterable[Event | ContractError]) -> None:
         """Fold what was read of these records. What was read as an error is parked and changes nothing."""
@@ -238,7 +241,7 @@ class Ledger:
             now = standing(dossier, self.as_of)
             self.book.move(before.footprint, footprint(dossier, now.bucket))
             if now.until != before.standing.until:
-                self._index.add(now.until, dossier_id)
+                self._add_due(now.until, dossier_id)
             self._anomalies += len(dossier.anomalies) - before.anomalies
             states.append((dossier_id.encode(), _ENCODER.encode(dossier)))
         progress = Progress(
@@ -269,8 +272,9 @@ class Ledger:
         self.cache.write(
             states=changes.states,
             tallies=[(key, value) for _, key, value in changes.tallies],
-            due=self._index.take(),
+            due=self._due,
         )
+        self._due.clear()
         if changes.parts:
             offset, check = self._read_to
             self.cache.checkpoint(
@@ -308,6 +312,10 @@ class Ledger:
         key = tally_key(unit_id=unit_id, partition=self.partition, day=day, subset=subset)
         value = self.cache.tally(key.encode())
         return {} if value is None else _TALLY.decode(value).counts
+
+    def _add_due(self, until: int | None, dossier_id: str) -> None:
+        if until is not None:
+            self._due.append((until, dossier_id))
 
     def _before(self, dossier: Dossier) -> _Before:
         was = standing(dossier, self.as_of)

@@ -1,9 +1,10 @@
 """What one partition of `dossier-events` owns, and the only hand that writes for it.
 
 Opening a shard, in this order: start the transactional producer (fences the earlier owner and ends its open
-transaction), read the states topic from where the cache ends, take the group's committed offset. What was folded while
+transaction), take the group's committed offset, read the states topic from where the cache ends. What was folded while
 one transaction travelled is the next one, so transactions are small and quick when little comes, and large when the
-worker is behind: states, tallies, parked records and the input offset move together or not at all.
+worker is behind: states, tallies, parked records and the input offset move together or not at all. With the offset goes
+the moment that the counters are as of, for whoever opens the shard next.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas import topics
 from schemas.codec import Event
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 TRANSACTION_EVERY_S: Final = 0.05
 PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
 RENEWED_MAX: Final = 5_000  # dossiers of one transaction when rules change
+CLOCKS_APART_US: Final = 60_000_000  # by which another worker's clock may be ahead of ours
 READ_MAX: Final = 20_000  # dossiers that are read back at a stretch; of each its newest state is loaded
 
 
@@ -58,7 +60,6 @@ class Shard:
         self._folded = 0  # events since the last transaction began
         self._room = asyncio.Event()
         self._begun_at = 0.0  # the last transaction, by the machine's clock
-        self._committed = 0  # the offset that the last transaction said
         self._states_end = -1  # of the states topic when this shard was last closed
 
     @property
@@ -78,13 +79,13 @@ class Shard:
         producer = transactional_producer(settings.bootstrap, f"{settings.group}-{self.partition}")
         await producer.start()
         try:
-            states = names[topics.STATES]
-            end = await self._log.end_offset(states, self.partition)
-            if self._ledger is None or end != self._states_end:
+            self.next, said = await self._log.committed(settings.group, names[topics.EVENTS], self.partition)
+            moment = followed(said, self._now())
+            end = await self._log.end_offset(names[topics.STATES], self.partition)
+            if self._ledger is None or end != self._states_end or moment < self._ledger.as_of:
                 self.leave()
-                self._ledger = await self._read_back(states)
-            self.next = await self._log.committed(settings.group, names[topics.EVENTS], self.partition)
-            self._committed = self.next
+                self._ledger = await self._read_back(names[topics.STATES], moment)
+            self._ledger.advance(moment)
         except BaseException:
             await producer.stop()
             raise
@@ -221,14 +222,13 @@ class Shard:
                 self._begun_at = monotonic()
                 ledger = self.ledger
                 changes = ledger.take_changes(next_offset=self.next, parts=self._parts)
-                read_to = self.next if self.next != self._committed else None
-                self._due, self._parts, self._folded, self._committed = False, False, 0, self.next
+                self._due, self._parts, self._folded = False, False, 0
                 self._room.set()
-                ledger.keep(changes, await self._transact(producer, changes, read_to))
+                ledger.keep(changes, await self._transact(producer, changes))
         finally:
             self._room.set()  # whoever waits finds out what failed
 
-    async def _transact(self, producer: AIOKafkaProducer, changes: Changes, read_to: int | None) -> int | None:
+    async def _transact(self, producer: AIOKafkaProducer, changes: Changes) -> int | None:
         """Publish all of it at once; the offset of the last state, if there was one."""
         settings, names = self._settings, self._settings.topics
         tallies: dict[int, list[Message]] = defaultdict(list)
@@ -243,21 +243,21 @@ class Shard:
         )
         # Not beside the others: the broker answers `NOT_ENOUGH_REPLICAS` to a batch while a group is being added, and
         # the producer waits 100 ms before it tries again.
-        if read_to is not None:
-            tp = TopicPartition(names[topics.EVENTS], self.partition)
-            await producer.send_offsets_to_transaction({tp: read_to}, settings.group)
+        tp = TopicPartition(names[topics.EVENTS], self.partition)
+        position = OffsetAndMetadata(changes.progress.offset, str(changes.progress.as_of))
+        await producer.send_offsets_to_transaction({tp: position}, settings.group)
         await producer.commit_transaction()
         return last_state
 
-    async def _read_back(self, topic: str) -> Ledger:
-        """The books of the cache, and what the topic got since; all of the topic when the cache is none of it."""
+    async def _read_back(self, topic: str, moment: int) -> Ledger:
+        """The books of the cache, and what the topic got since; all of the topic when that does not go together."""
         settings = self._settings
         folder = settings.var / "worker" / str(settings.worker_port) / f"{topic}-{self.partition}"
         cache = Cache(folder, book=BOOK_VERSION)
         try:
             ledger = Ledger(partition=self.partition, rules=self._reference.rules, cache=cache)
-            if not await self._read_on(ledger, topic):
-                log.warning("the cache is not of this topic, reading all of it", partition=self.partition)
+            if moment < ledger.as_of or not await self._read_on(ledger, topic):
+                log.warning("the cache does not lead to what was published, not used", partition=self.partition)
                 cache.clear()
                 ledger = Ledger(partition=self.partition, rules=self._reference.rules, cache=cache)
                 await self._read_on(ledger, topic)
@@ -285,6 +285,17 @@ class Shard:
         if newest:
             ledger.load(newest, last)
         return is_known
+
+
+def followed(said: str, now: int) -> int:
+    """The moment that the last transaction's counters are as of; -1: its clock was wrong, do not go on from there.
+
+    Books of an earlier moment lead to the same counters once the clock has passed it. From later books they do not:
+    somebody with an earlier clock has put counters back, and nobody would correct them. Such books are made anew, and
+    then all counters are published.
+    """
+    moment = int(said or 0)
+    return moment if moment <= now + CLOCKS_APART_US else -1
 
 
 def _dead_letter(parked: tuple[Record, ContractError]) -> Message:

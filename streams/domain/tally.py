@@ -1,13 +1,11 @@
 """Counters, derived from states and never stored as increments: a dossier moves between counts, and can be recounted.
 
-Flow counts come from `Dossier.flows`; the stock bucket of an open dossier depends on the clock, so time is an argument
-and `DueIndex` knows which dossier the clock moves next.
+Flow counts come from `Dossier.flows`; the stock bucket of an open dossier depends on the clock, so time is an argument.
 """
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
-from heapq import heappop, heappush
 from typing import Final, NamedTuple, TypeVar
 
 from schemas.state import Dossier, Flow
@@ -181,30 +179,6 @@ def _parts(procedure_id: str | None, is_linked: bool) -> tuple[tuple[str, bool],
     if is_linked and procedure_id is not None:
         parts.append((of_procedure(procedure_id, linked=True), True))
     return tuple(parts)
-
-
-class DueIndex:
-    """When the clock will move which dossier. Entries outlive a changed promise; who pops one looks again."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, str]] = []
-
-    def add(self, until: int | None, dossier_id: str) -> None:
-        """Remember that `dossier_id` counts elsewhere from `until` on."""
-        if until is not None:
-            heappush(self._heap, (until, dossier_id))
-
-    def take(self) -> list[tuple[int, str]]:
-        """All entries, which are forgotten here."""
-        entries, self._heap = self._heap, []
-        return entries
-
-    def pop_passed(self, as_of: int) -> list[str]:
-        """Dossiers whose moment has come, each once; the caller places them anew."""
-        passed: dict[str, None] = {}
-        while self._heap and self._heap[0][0] <= as_of:
-            passed[heappop(self._heap)[1]] = None
-        return list(passed)
 
 
 def recount(dossiers: Iterable[Dossier], as_of: int) -> TallyBook:

@@ -80,7 +80,9 @@ class Stand:
         ends = {partition: await self.log.end_offset(names[topics.EVENTS], partition) for partition in partitions}
 
         async def counted() -> bool:
-            committed = [await self.log.committed(self.settings.group, names[topics.EVENTS], p) for p in partitions]
+            committed = [
+                (await self.log.committed(self.settings.group, names[topics.EVENTS], p))[0] for p in partitions
+            ]
             return committed == list(ends.values())
 
         await until(counted, "every event counted")

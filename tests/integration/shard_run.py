@@ -14,7 +14,7 @@ from schemas.codec import Event, encode
 from schemas.events import Kind
 from schemas.settings import Settings
 from schemas.state import Dossier
-from schemas.tallies import RECEIVED, Tally
+from schemas.tallies import RECEIVED, Counts, Tally
 from services.topics import ensure_topics, publish_units
 from streams.domain.dossier import micros
 from streams.kafka import Log, send_all, transactional_producer
@@ -35,15 +35,18 @@ class Stand:
     sought: list[int] = field(default_factory=list)
     workers: list[Shards] = field(default_factory=list)
 
-    def worker(self, port: int | None = None) -> Shards:
-        """A worker that owns the partition; its cache is its port's, by default one that no other has."""
+    def worker(self, port: int | None = None, *, ahead: int = 0) -> Shards:
+        """A worker that owns the partition; its cache is its port's, by default one that no other has.
+
+        `ahead`: of `NOW`, microseconds, its clock stands.
+        """
 
         async def seek(_: object, offset: int) -> None:
             self.sought.append(offset)
 
         settings = self.settings.model_copy(update={"worker_port": port or 1 + len(self.workers)})
         reference = Reference(settings, self.log)
-        shards = Shards(settings=settings, reference=reference, now=lambda: NOW, seek=seek)
+        shards = Shards(settings=settings, reference=reference, now=lambda: NOW + ahead, seek=seek)
         shards.assign([0])
         self.workers.append(shards)
         return shards
@@ -84,18 +87,26 @@ class Stand:
             if len(latest) >= at_least:
                 return latest
 
-    async def received(self) -> int:
-        """The dossiers that the published counters count as received."""
+    async def tallies(self) -> list[Tally]:
+        """The latest of each key, procedures and other subsets left out."""
         latest: dict[bytes, Tally] = {}
         for record in await self.records(topics.TALLIES):
             if record.key and record.value and not record.key.startswith(b"/"):
                 latest[record.key] = msgspec.json.decode(record.value, type=Tally)
-        whole = [tally.counts for tally in latest.values() if not tally.subset]
-        return sum(counts.get(counter, 0) for counts in whole for counter in RECEIVED.values())
+        return [tally for tally in latest.values() if not tally.subset]
+
+    async def received(self) -> int:
+        """The dossiers that the published counters count as received."""
+        return sum(tally.counts.get(counter, 0) for tally in await self.tallies() for counter in RECEIVED.values())
+
+    async def stock(self) -> Counts:
+        """The open dossiers of the only unit that has any."""
+        (counts,) = [tally.counts for tally in await self.tallies() if tally.day is None]
+        return counts
 
     async def committed(self) -> int:
         """Where the group goes on."""
-        return await self.log.committed(self.settings.group, self.settings.topics[topics.EVENTS], 0)
+        return (await self.log.committed(self.settings.group, self.settings.topics[topics.EVENTS], 0))[0]
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from schemas.events import Kind, Outcome
 from streams import cache as cache_module
 from streams import shards as shards_module
 from streams import states as states_module
+from streams.domain.working_time import DAY_US
 from streams.kafka import Log
 from streams.shards import Shards
 from streams.slices import Record
@@ -170,6 +171,26 @@ def test_a_cache_of_another_topic_is_not_believed(broker, monkeypatch, count):
             shutil.copytree(folder_of(earlier), folder_of(stand))
             worker.assign([0])
             assert await dossiers_of(worker) == count
+
+    asyncio.run(run())
+
+
+def test_a_worker_whose_clock_is_ahead_leaves_no_counter_there(broker):
+    """It goes on where it was, but another counted in between, as of an earlier moment."""
+
+    async def run() -> None:
+        async with fresh(broker.bootstrap) as stand:
+            dated = event(Kind.ACCEPTED, "2021-03-01 08:00", id="a", dossier="d0", due_at="2021-04-02 17:00")
+            await stand.write([dated])
+            ahead, right = stand.worker(PORT, ahead=7 * DAY_US), stand.worker()
+            await ahead.take((await stand.slices(1))[0])
+            await left(ahead)
+            assert await stand.stock() == {"open_overdue": 1}
+            await left(right)
+            assert await stand.stock() == {"open_within_due": 1}
+            ahead.assign([0])
+            await left(ahead)
+            assert await stand.stock() == {"open_overdue": 1}
 
     asyncio.run(run())
 

@@ -105,6 +105,17 @@ def test_the_clock_alone_publishes_what_became_overdue():
     }
 
 
+def test_a_moment_that_passes_while_its_transaction_travels_is_not_lost_with_the_process():
+    books = ledger()
+    books.fold(records := records_of(LIFE[:1]), read_records(records))
+    changes = books.take_changes(next_offset=1)
+    books.advance(micros(at("2021-03-13 00:00")))
+    books.keep(changes, 0)
+    again = Ledger(partition=0, rules=RULES, cache=books.cache)
+    again.advance(micros(at("2021-03-13 00:00")))
+    assert published(take(again, next_offset=1))[f"{UNIT}/0"] == {"open_overdue": 1}
+
+
 def test_a_clock_that_steps_back_changes_nothing():
     books = ledger()
     fold(books, records_of(LIFE[:2]), as_of=micros(at("2021-03-20 08:00")))

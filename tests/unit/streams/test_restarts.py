@@ -25,6 +25,7 @@ from streams.domain.dossier import fold, history_of, micros
 from streams.domain.tally import BOOK_VERSION, recount, without_zeros
 from streams.domain.working_time import DAY_US
 from streams.ledger import Changes, Ledger, read_records
+from streams.shard import followed
 from tests.factories import at, event, rules
 from tests.fakes import FakeRecord
 from tests.hostile.histories import hostile
@@ -62,10 +63,14 @@ class Partition(RuleBasedStateMachine):
         self.open("a")
 
     def open(self, worker: str) -> None:
-        """As a shard does it: the cache, the states that it lacks, the offset, the rules."""
+        """As a shard does it: the cache, the states that it lacks, the moment, the offset, the rules."""
         self.worker = worker
         self.cache = Cache(Path(self._root.name) / worker, book=BOOK_VERSION)
         self.books = Ledger(partition=0, rules=self.rules, cache=self.cache)
+        moment = followed(str(self.progress.as_of) if self.progress else "", self.now)
+        if moment < self.books.as_of:
+            self.cache.clear()
+            self.books = Ledger(partition=0, rules=self.rules, cache=self.cache)
         if self.books.read_to < 0:
             self.books.advance(self.now)
         tail = self.states[max(self.books.read_to, 0) :]
@@ -73,6 +78,7 @@ class Partition(RuleBasedStateMachine):
         for run in (tail[:3], tail[3:]):
             if run:
                 self.books.load({record.key: record.value for record in run}, run[-1])
+        self.books.advance(moment)
         self.next = self.committed
         self.go_by(self.rules)
 
