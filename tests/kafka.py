@@ -5,9 +5,12 @@ A pytest plugin (`pytest_plugins = ["tests.kafka"]` in tests/conftest.py). Witho
 """
 
 import asyncio
+import os
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +25,17 @@ JARS: Final = Path(__file__).parents[1] / "var" / "kafka" / "jars"  # where `hos
 TopicFactory = Callable[..., Awaitable[str]]
 
 
+# Below those that a system gives by itself: no outgoing connection takes one before it is used.
+_untried = count(20_000 + os.getpid() % 10_000)
+
+
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port that nobody listens on, and that no earlier call gave."""
+    while True:
+        port = next(_untried)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 async def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dict[str, str] | None = None) -> str:
