@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
 from prometheus_client import CollectorRegistry
 
 from schemas.reference import read_units
@@ -55,7 +56,7 @@ FIELD_RECORDS = (
 )  # fmt: skip
 
 pytestmark = [
-    pytest.mark.asyncio,
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
 ]
 
@@ -111,19 +112,28 @@ class Wall:
             await server
 
 
+_browsers: list[Browser] = []  # one at most: to start it takes longer than most of these tests
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def _browser() -> AsyncIterator[None]:
+    async with async_playwright() as playwright:
+        _browsers.append(await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS))
+        yield
+        await _browsers.pop().close()
+
+
 @asynccontextmanager
 async def browsing(*, size: Any = WALL) -> AsyncIterator[Page]:
-    """A page of a browser that was never used; what it complains about, and a foreign host, fail the test."""
+    """A page as of a browser that was never used; what it complains about, and a foreign host, fail the test."""
     complaints: list[str] = []
     hosts: set[str] = set()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page(viewport=size)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
-        yield page
-        await browser.close()
+    page = await _browsers[0].new_page(viewport=size)  # in a context of its own
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    yield page
+    await page.close()
     assert len(hosts) == 1
     assert not [text for text in complaints if "ERR_CONNECTION_REFUSED" not in text]
 
