@@ -25,7 +25,6 @@ from streams.__main__ import GC_THRESHOLD
 from streams.domain.dossier import micros
 from streams.kafka import Message
 from streams.ledger import Ledger
-from streams.shard import READ_MAX
 
 ROUNDS: Final = 2
 EVENTS: Final = 200_000
@@ -37,6 +36,7 @@ SHAPES: Final = {  # workers, partitions
 SHAPE_TARGET: Final = 0.8  # on two cores the broker and a worker are busy already
 
 SIZES: Final = (10_000, 100_000, 1_000_000)  # dossiers
+LOADED: Final = 5_000  # at a stretch
 TOUCHED: Final = 10_000  # of them, each by one event a round
 DOSSIERS_TARGET: Final = 0.5  # each one touched is read back from disk; ten thousand are in memory
 
@@ -148,10 +148,9 @@ def _load(ledger: Ledger, dossiers: int) -> None:
         known = _dossier_id(0).encode()
         value = one.cache.state(known) or b""
     ledger.advance(NOW)
-    for first in range(0, dossiers, READ_MAX):
-        codes = [_dossier_id(number).encode() for number in range(first, min(first + READ_MAX, dossiers))]
-        states = {code: value.replace(known, code) for code in codes}
-        ledger.load(states, FetchedRecord("states", 0, first, 0, 0, codes[-1], states[codes[-1]], []))
+    for first in range(0, dossiers, LOADED):
+        codes = [(number, _dossier_id(number).encode()) for number in range(first, min(first + LOADED, dossiers))]
+        ledger.load([FetchedRecord("states", 0, at, 0, 0, code, value.replace(known, code), []) for at, code in codes])
 
 
 def _dossier_id(number: int) -> str:

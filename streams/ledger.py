@@ -4,7 +4,7 @@
 `recount(states)` at `as_of`, and the changes are the content of one transaction. Once that is committed, `keep`.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -136,10 +136,14 @@ class Ledger:
         offset, check = self._read_to
         return first.offset > offset or check_of(first.key, first.value) == check
 
-    def load(self, states: Mapping[bytes, bytes], last: Record) -> None:
-        """Take over states that were published up to `last`, by whoever it was."""
-        self._read_to = last.offset, check_of(last.key, last.value)
-        for value in states.values():
+    def load(self, records: Sequence[Record]) -> None:
+        """Take over states that were published, by whoever it was, one after the other.
+
+        Also those that were replaced since: a dossier may be where these books had it, and have moved a counter in
+        between that was published then, and since then waits for a tick that never came.
+        """
+        states = [(record.key, record.value) for record in records if record.key and record.value]
+        for _, value in states:
             dossier = read_state(value)
             known = self.states.recall(dossier.id)
             before = _NEW if known is None else self._before(known)
@@ -150,12 +154,14 @@ class Ledger:
             self.dossiers += known is None
             self._concluded_by.add(dossier.rules)
             self.states.latest[dossier.id] = dossier
+        last = records[-1]
+        self._read_to = last.offset, check_of(last.key, last.value)
         # Flow was published with the states, but for those parts of it that waited for a tick.
         published = {key for key in self.book.moved_flow if not is_of_procedure(key[1])}
         self.book.moved_flow -= published
         tallies = [self._tally(*key, offset=0) for key in published]
         self.cache.write(
-            states=states.items(),
+            states=states,
             tallies=[(tally.key.encode(), _ENCODER.encode(tally)) for tally in tallies],
             due=self._due,
         )

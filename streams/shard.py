@@ -38,7 +38,6 @@ TRANSACTION_EVERY_S: Final = 0.05
 PORTION_EVENTS: Final = 100  # folded at a stretch, about 2 ms
 RENEWED_MAX: Final = 5_000  # dossiers of one transaction when rules change
 CLOCKS_APART_US: Final = 60_000_000  # by which another worker's clock may be ahead of ours
-READ_MAX: Final = 20_000  # dossiers that are read back at a stretch; of each its newest state is loaded
 
 
 class Shard:
@@ -271,19 +270,12 @@ class Shard:
         is_known = ledger.read_to < 0
         if is_known:
             ledger.advance(self._now())
-        newest: dict[bytes, bytes] = {}
         async with aclosing(self._log.read_to_end(topic, self.partition, start=max(ledger.read_to, 0))) as runs:
             async for records in runs:
                 is_known = is_known or ledger.follows(records[0])
                 if not is_known:
                     break
-                newest |= {record.key: record.value for record in records if record.key and record.value}
-                last = records[-1]
-                if len(newest) > READ_MAX:
-                    ledger.load(newest, last)
-                    newest = {}
-        if newest:
-            ledger.load(newest, last)
+                ledger.load(records)
         return is_known
 
 

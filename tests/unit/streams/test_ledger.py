@@ -50,10 +50,11 @@ def take(books: Ledger, *, next_offset: int, parts: bool = True) -> Changes:
     return changes
 
 
-def load(books: Ledger, states: dict[bytes, bytes]) -> None:
+def load(books: Ledger, *changes: Changes) -> None:
     """Read back what is not in a cache."""
     books.advance(NOW)
-    books.load(states, FakeRecord(offset=len(states), key=b"d1", value=b"{}"))
+    states = [state for change in changes for state in change.states]
+    books.load([FakeRecord(offset, key, value) for offset, (key, value) in enumerate(states)])
 
 
 def states_of(books: Ledger) -> dict[str, Dossier]:
@@ -157,9 +158,9 @@ def test_poison_goes_aside_with_its_reason_and_its_neighbours_count():
 
 def test_books_read_back_equal_the_books_that_were_left():
     books = ledger()
-    states = dict(fold(books, records_of(LIFE)).states)
+    changes = fold(books, records_of(LIFE))
     again = ledger()
-    load(again, states)
+    load(again, changes)
     assert states_of(again) == states_of(books)
     assert recounted(again) == recounted(books)
     further = [event(Kind.DELIVERED, "2021-03-20 08:00", id="8", dossier="d2")]
@@ -184,7 +185,7 @@ def test_counters_by_procedure_wait_for_a_tick_and_survive_a_restart_before_it()
     early = take(books, next_offset=len(LIFE), parts=False)
     assert not [key for key in published(early) if "procedure=" in key]
     again = ledger()
-    load(again, dict(early.states))
+    load(again, early)
     for each in (books, again):
         each.advance(NOW)
         late = take(each, next_offset=len(LIFE))
@@ -201,8 +202,22 @@ def test_a_procedure_without_dossiers_left_is_published_at_once_for_a_restart_wo
     books.fold(records, read_records(records))
     early = take(books, next_offset=2, parts=False)
     again = ledger()
-    load(again, dict(early.states))
+    load(again, early)
     again.advance(NOW)
     late = take(again, next_offset=2)
     assert tally_key(unit_id=UNIT, partition=0, subset="procedure=1.001612") in published(first)
     assert published(first, early, late) == recounted(again)
+
+
+def test_a_dossier_that_came_and_went_leaves_no_counter_with_books_that_had_it_where_it_is():
+    another = fold(books := ledger(), records_of(LIFE[1:2]))
+    missed = ledger()
+    for each in (missed, books):
+        load(each, another)
+        take(each, next_offset=1)
+    came = fold(books, records_of(LIFE[:1], first=1))
+    records = records_of([event(Kind.FINISHED, "2021-03-05 08:00", dossier="d1", outcome=Outcome.GRANTED)], first=2)
+    books.fold(records, read_records(records))
+    gone = take(books, next_offset=3, parts=False)  # and the process ends before a tick
+    load(missed, came, gone)
+    assert published(another, came, gone, take(missed, next_offset=3)) == recounted(missed)

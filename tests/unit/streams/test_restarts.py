@@ -77,7 +77,7 @@ class Partition(RuleBasedStateMachine):
         assert not tail or self.books.follows(tail[0])
         for run in (tail[:3], tail[3:]):
             if run:
-                self.books.load({record.key: record.value for record in run}, run[-1])
+                self.books.load(run)
         self.books.advance(moment)
         self.next = self.committed
         self.go_by(self.rules)
