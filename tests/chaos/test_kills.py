@@ -81,7 +81,7 @@ async def round_of_kills(folder, *, seed: int, dossiers: int, kills: list[str]) 
             return not found
 
         with suppress(AssertionError):
-            await until(equal, "everything equal", limit_s=60)
+            await until(equal, "everything equal")
         assert found == []
         assert stand_.settings.now() == YEAR_END
 

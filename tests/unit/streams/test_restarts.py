@@ -132,6 +132,19 @@ class Partition(RuleBasedStateMachine):
         self.clock_goes(days)
         self.commit(parts=True)
 
+    @rule(counts=st.lists(COUNTS, min_size=2, max_size=4))
+    def another_has_it_for_a_while(self, counts: list[int]) -> None:
+        worker, rulebook = self.worker, RULEBOOKS.index(self.rules)
+        self.commit(parts=True)
+        self.killed("b" if worker == "a" else "a", rulebook)
+        for count in counts[1:]:
+            self.fold(count)
+            self.commit(parts=True)
+        self.fold(counts[0])
+        self.commit(parts=False)
+        self.killed(worker, rulebook)
+        self.commit(parts=True)
+
     @rule(parts=st.booleans(), worker=WORKERS, rulebook=NUMBERS)
     def killed_before_it_was_kept(self, parts: bool, worker: str, rulebook: int) -> None:
         self.publish(self.books.take_changes(next_offset=self.next, parts=parts))
