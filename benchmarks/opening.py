@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from multiprocessing import get_context
@@ -23,6 +24,7 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from benchmarks.costs import NOW, records_of
 from benchmarks.peers.faust_recovery import changelog_of
@@ -180,7 +182,9 @@ async def _open(settings: Settings, records: int, late: bool) -> Opened:
     await reference.refresh()
     shard = Shard(partition=0, settings=settings, reference=reference, now=lambda: NOW)
     before, begun = anonymous_bytes(os.getpid()), perf_counter()
-    await shard.open()
+    while not shard.is_open:
+        with suppress(GroupCoordinatorNotAvailableError):  # a new broker makes it when it is first asked
+            await shard.open()
     await shard.go_by_reference()
     seconds, dossiers = perf_counter() - begun, shard.ledger.dossiers
     events = load(records, partitions=1).messages[0] if records else list(_late(shard)) if late else []
