@@ -16,6 +16,7 @@ import lmdb
 import msgspec
 
 MAP_BYTES: Final = 64 << 30  # of address space; the file is as large as its content
+FILLED_MAX: Final = 20_000  # entries that a cache being filled holds in memory
 DUE_BYTES: Final = 8  # of a moment, in a key of the due times
 HEAD: Final = b"head"
 
@@ -51,6 +52,7 @@ class Cache:
     def __init__(self, folder: Path, *, book: int) -> None:
         self._folder = folder
         self._txn: Any
+        self._entries = 0  # in the open transaction
         with self._errors():
             folder.mkdir(parents=True, exist_ok=True)
             self._owner = (folder / "owner").open("wb")
@@ -67,7 +69,7 @@ class Cache:
                 (folder / "data.mdb").unlink(missing_ok=True)
             self._open()
         head = self.head
-        if head and (not self._boot or (head.boot, head.book) != (self._boot, book)):
+        if head is None or not self._boot or (head.boot, head.book) != (self._boot, book):
             self.clear()
 
     @property
@@ -108,7 +110,7 @@ class Cache:
         tallies: Iterable[tuple[bytes, bytes]],
         due: Iterable[tuple[int, str]],
     ) -> None:
-        """Take over what was published."""
+        """Take over what was published. What goes to disk before the first checkpoint is void without it."""
         with self._errors():
             for db, items in (
                 (self._states, states),
@@ -116,7 +118,9 @@ class Cache:
                 (self._due, [(_due_key(*entry), b"") for entry in due]),
             ):
                 with self._txn.cursor(db) as cursor:
-                    cursor.putmulti(items)
+                    self._entries += cursor.putmulti(items)[0]
+            if self._entries > FILLED_MAX and self.head is None:
+                self._commit()
 
     def checkpoint(self, head: Head) -> None:
         """Keep all that was written, which is what `head` says."""
@@ -126,8 +130,7 @@ class Cache:
                 while cursor.first() and cursor.key() < end:
                     cursor.delete()
             self._txn.put(HEAD, _ENCODER.encode(head))
-            self._txn.commit()
-            self._txn = self._env.begin(write=True)
+            self._commit()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -135,8 +138,7 @@ class Cache:
             for db in (self._states, self._tallies, self._due):
                 self._txn.drop(db, delete=False)
             self._txn.delete(HEAD)
-            self._txn.commit()
-            self._txn = self._env.begin(write=True)
+            self._commit()
 
     def close(self) -> None:
         """Leave it as it was at the last checkpoint."""
@@ -164,6 +166,10 @@ class Cache:
             except BaseException:
                 env.close()
                 raise
+
+    def _commit(self) -> None:
+        self._txn.commit()
+        self._txn, self._entries = self._env.begin(write=True), 0
 
     def _get(self, key: bytes, db: Any) -> bytes | None:
         try:

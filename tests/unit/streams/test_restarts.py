@@ -18,6 +18,7 @@ from schemas.codec import encode
 from schemas.events import Kind
 from schemas.state import Dossier
 from schemas.tallies import Progress, Tally, tally_key
+from streams import cache as cache_module
 from streams import ledger as ledger_module
 from streams import states as states_module
 from streams.cache import Cache
@@ -197,6 +198,7 @@ class Partition(RuleBasedStateMachine):
 
 
 def test_what_is_published_equals_a_recount_through_kills_moves_and_deleted_caches(monkeypatch):
+    monkeypatch.setattr(cache_module, "FILLED_MAX", 2)
     monkeypatch.setattr(states_module, "GENERATION", 1)
     monkeypatch.setattr(ledger_module, "COUNTS_KEPT_MAX", 2)
     options = settings(max_examples=100, stateful_step_count=30, deadline=None)
