@@ -121,7 +121,7 @@ async def _replayed(
     ends = await log.end_offsets([(name, partition) for partition in range(settings.partitions)])
     while (seconds := perf_counter() - begun) < RUN_S_MAX:
         reached = [
-            (await log.committed(settings.group, name, partition))[0] for partition in range(settings.partitions)
+            (await log.committed(settings.group, name, partition)).offset for partition in range(settings.partitions)
         ]
         stored, behind = await _sink(door)
         held = max(held, anonymous_bytes(worker))

@@ -206,7 +206,7 @@ async def _most(settings: Settings, key: str, bodies: list[bytes]) -> float:
     topic = settings.topics[EVENT_TOPIC]
     for partition in range(settings.partitions):
         end = await log.end_offset(topic, partition)
-        while (await log.committed(settings.group, topic, partition))[0] < end:  # noqa: ASYNC110 - Kafka tells nobody
+        while (await log.committed(settings.group, topic, partition)).offset < end:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(POLL_S)
     return FLOOD / (perf_counter() - begun)
 

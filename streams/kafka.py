@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.partitioner import murmur2
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from schemas.records import fetch_lean
@@ -92,7 +92,7 @@ class Log:
                     return int(records[0].offset)
         return None
 
-    async def committed(self, group: str, topic: str, partition: int) -> tuple[int, str]:
+    async def committed(self, group: str, topic: str, partition: int) -> OffsetAndMetadata:
         """Where the group goes on, and what was said there; the log's beginning when it never did, or it expired."""
         tp = TopicPartition(topic, partition)
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
@@ -104,9 +104,9 @@ class Log:
         if found is None:  # a coordinator that has no answer yet; "never" is -1
             raise GroupCoordinatorNotAvailableError
         if found.offset >= 0:
-            return found.offset, found.metadata
+            return found
         async with self.consumer() as consumer:
-            return int((await consumer.beginning_offsets([tp]))[tp]), ""
+            return OffsetAndMetadata((await consumer.beginning_offsets([tp]))[tp], "")
 
     def consumer(self) -> AIOKafkaConsumer:
         """One that has not started, for partitions assigned by hand."""

@@ -286,7 +286,7 @@ def followed(said: str, now: int) -> int:
     somebody with an earlier clock has put counters back, and nobody would correct them. Such books are made anew, and
     then all counters are published.
     """
-    moment = int(said or 0)
+    moment = int(said) if said.isdecimal() else 0  # a tool that moved the offset says nothing, or something else
     return moment if moment <= now + CLOCKS_APART_US else -1
 
 

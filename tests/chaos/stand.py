@@ -81,7 +81,7 @@ class Stand:
 
         async def counted() -> bool:
             committed = [
-                (await self.log.committed(self.settings.group, names[topics.EVENTS], p))[0] for p in partitions
+                (await self.log.committed(self.settings.group, names[topics.EVENTS], p)).offset for p in partitions
             ]
             return committed == list(ends.values())
 

@@ -106,7 +106,7 @@ class Stand:
 
     async def committed(self) -> int:
         """Where the group goes on."""
-        return (await self.log.committed(self.settings.group, self.settings.topics[topics.EVENTS], 0))[0]
+        return (await self.log.committed(self.settings.group, self.settings.topics[topics.EVENTS], 0)).offset
 
 
 @asynccontextmanager
