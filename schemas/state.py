@@ -4,11 +4,14 @@ All moments are whole microseconds since 1970 in UTC; days are local dates (ISO)
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from schemas.events import Channel, DueCause, Kind, Mark, Outcome
+
+Micros = Annotated[int, msgspec.Meta(ge=-2_208_988_800_000_000, le=10_413_791_999_999_999)]
+"""A moment, from the year 1900 to 2299: what a column of the tables holds."""
 
 
 class Status(StrEnum):
@@ -81,11 +84,11 @@ _SHORT: Final = {
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_SHORT):
     """One fact as the history keeps it: what the fold needs and nothing else."""
 
-    at: int
+    at: Micros
     kind: Kind
     identity: str  # 64 bits of BLAKE2b over source and id, in hex
     unit_id: str
-    due_at: int | None = None
+    due_at: Micros | None = None
     procedure_id: str | None = None
     channel: Channel | None = None
     policy_id: str | None = None
@@ -120,17 +123,17 @@ class DueChange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     A second request for papers may forfeit the promise (`SecondSupplement.OVERDUE`): it then closes before that one.
     """
 
-    at: int
+    at: Micros
     cause: ChangeCause
-    due_at: int | None  # None: forfeited, and there was none
-    closes_at: int | None
+    due_at: Micros | None  # None: forfeited, and there was none
+    closes_at: Micros | None
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The clock stood from `start` to `end`."""
 
-    start: int
-    end: int
+    start: Micros
+    end: Micros
 
 
 NO_HISTORY: Final = msgspec.Raw(b"[]")
@@ -151,21 +154,21 @@ class Dossier(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     channel: Channel | None = None
     root_id: str | None = None  # counted once, there, where several levels are summed
     marks: tuple[Mark, ...] = ()
-    registered_at: int | None = None
-    accepted_at: int | None = None
-    due_original: int | None = None
-    due_at: int | None = None  # the promise in force, which early, on time and overdue are judged by
-    due_announced: int | None = None  # the new date of the last apology letter; it excuses nothing (ADR 0010)
+    registered_at: Micros | None = None
+    accepted_at: Micros | None = None
+    due_original: Micros | None = None
+    due_at: Micros | None = None  # the promise in force, which early, on time and overdue are judged by
+    due_announced: Micros | None = None  # the new date of the last apology letter; it excuses nothing (ADR 0010)
     due_changes: tuple[DueChange, ...] = ()  # all promises in order, once there was more than one
-    due_soon_at: int | None = None  # open: from this moment on it is due soon
-    closes_at: int | None = None  # open: after this moment it is overdue
-    paused_at: int | None = None
+    due_soon_at: Micros | None = None  # open: from this moment on it is due soon
+    closes_at: Micros | None = None  # open: after this moment it is overdue
+    paused_at: Micros | None = None
     pauses: tuple[Pause, ...] = ()  # those that ended
     supplements: int = 0  # how often papers were asked for after the acceptance
-    finished_at: int | None = None
-    first_finished_at: int | None = None  # kept when a reopening clears `finished_at`
-    delivered_at: int | None = None
-    ended_at: int | None = None  # closed: when the clock stopped
+    finished_at: Micros | None = None
+    first_finished_at: Micros | None = None  # kept when a reopening clears `finished_at`
+    delivered_at: Micros | None = None
+    ended_at: Micros | None = None  # closed: when the clock stopped
     outcome: str | None = None
     timeliness: Timeliness | None = None  # closed only: an open dossier's depends on the clock
     flows: tuple[Flow, ...] = ()

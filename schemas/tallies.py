@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from schemas.events import Channel
-from schemas.state import Timeliness
+from schemas.state import Micros, Timeliness
 
 OPEN_REGISTERED: Final = "open_registered"
 OPEN_WITHIN_DUE: Final = "open_within_due"  # and not yet due soon
@@ -66,7 +66,7 @@ class Tally(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     unit_id: str
     partition: int
     offset: int  # the next offset of `dossier-events`: everything below it is counted
-    as_of: int  # microseconds: the instant at which open dossiers were placed
+    as_of: Micros  # microseconds: the instant at which open dossiers were placed
     counts: Counts
     day: str | None = None
     subset: str = ""
@@ -82,7 +82,7 @@ class Progress(msgspec.Struct, gc=False, kw_only=True):
 
     partition: int
     offset: int
-    as_of: int
+    as_of: Micros
     dossiers: int
     anomalies: int
     parked: int  # dead letters since the shard was opened
@@ -106,7 +106,7 @@ class UnitCounters(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
     unit_id: str
     version: int  # sum of included offsets: grows with every change
-    as_of: int  # the oldest share
+    as_of: Micros  # the oldest share
     stock: Counts
     total: Counts  # flow since the first day
     years: dict[str, Counts] = {}  # flow per calendar year

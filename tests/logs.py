@@ -13,7 +13,7 @@ from schemas.tables import CORE_DOSSIERS, RAW_EVENTS
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse
 from services.sink.event_rows import event_columns
-from services.sink.upsert_rows import dossier_row, upsert_columns
+from services.sink.upsert_rows import dossier_columns
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import append, entry_of, new_dossier
 from tests.unit.sink.make import FakeRecord
@@ -62,5 +62,5 @@ def _store_states(warehouse: Warehouse, events: Iterable[tuple[int, Event]], rul
         FakeRecord(number, key=id_.encode(), value=msgspec.json.encode(state))
         for number, (id_, state) in enumerate(states.items())
     ]
-    rows = upsert_columns(Batch(topic="s", partition=PARTITION, records=values, prev_offset=-1), dossier_row)
+    rows = dossier_columns(Batch(topic="s", partition=PARTITION, records=values, prev_offset=-1))
     warehouse.insert(CORE_DOSSIERS, rows.columns, token=uuid4().hex)

@@ -99,7 +99,9 @@ class Warehouse:
         with self._translated():
             types = self._types_of(table, names)
             for name, kind in zip(names, types, strict=True):
-                if kind.python_type is datetime and any(v is not None and v.tzinfo is None for v in columns[name]):
+                if kind.python_type is datetime and any(
+                    isinstance(v, datetime) and v.tzinfo is None for v in columns[name]
+                ):
                     raise ValueError(f"{table}.{name}: a datetime without a zone")
             self._client.insert(
                 table,

@@ -18,7 +18,7 @@ from schemas.reference import (
     ReferenceRecord,
     Unit,
 )
-from services.sink.upsert_rows import Row, check_key
+from services.sink.upsert_rows import Row, check_key, row_columns
 
 ID: Final = "0"
 _BLANK: Final[tuple[tuple[str, ReferenceRecord], ...]] = (
@@ -63,6 +63,6 @@ def _cell(value: Any) -> Any:
             return value
 
 
-unit_row, procedure_row, calendar_row, policy_row = (
-    partial(_row, id_column=id_column, blank=blank) for id_column, blank in _BLANK
+unit_columns, procedure_columns, calendar_columns, policy_columns = (
+    partial(row_columns, to_row=partial(_row, id_column=id_column, blank=blank)) for id_column, blank in _BLANK
 )

@@ -20,8 +20,8 @@ from services.sink.checkpoint import Mark
 from services.sink.clickhouse import Warehouse
 from services.sink.event_rows import event_columns
 from services.sink.marks import event_marks, upsert_marks
-from services.sink.reference_rows import calendar_row, policy_row, procedure_row, unit_row
-from services.sink.upsert_rows import Row, dossier_row, tally_row, upsert_columns
+from services.sink.reference_rows import calendar_columns, policy_columns, procedure_columns, unit_columns
+from services.sink.upsert_rows import dossier_columns, tally_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Target:
     marks: Callable[[Warehouse], dict[int, Mark]]
 
 
-def _upserts(topic: Topic, table: str, to_row: Callable[[str, bytes | None], Row]) -> Target:
-    return Target(topic, table, partial(upsert_columns, to_row=to_row), partial(upsert_marks, table=table))
+def _upserts(topic: Topic, table: str, read: Callable[[Batch], Rows]) -> Target:
+    return Target(topic, table, read, partial(upsert_marks, table=table))
 
 
 TARGETS: Final = (
     Target(EVENTS, RAW_EVENTS, event_columns, event_marks),
-    _upserts(STATES, CORE_DOSSIERS, dossier_row),
-    _upserts(TALLIES, CORE_TALLIES, tally_row),
-    _upserts(UNITS, CORE_UNITS, unit_row),
-    _upserts(PROCEDURES, CORE_PROCEDURES, procedure_row),
-    _upserts(CALENDARS, CORE_CALENDARS, calendar_row),
-    _upserts(POLICIES, CORE_POLICIES, policy_row),
+    _upserts(STATES, CORE_DOSSIERS, dossier_columns),
+    _upserts(TALLIES, CORE_TALLIES, tally_columns),
+    _upserts(UNITS, CORE_UNITS, unit_columns),
+    _upserts(PROCEDURES, CORE_PROCEDURES, procedure_columns),
+    _upserts(CALENDARS, CORE_CALENDARS, calendar_columns),
+    _upserts(POLICIES, CORE_POLICIES, policy_columns),
 )

@@ -20,7 +20,7 @@ from services.audit.states import of_state
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
+from services.sink.upsert_rows import dossier_columns, tally_columns
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import append, entry_of, fold, new_dossier
 from streams.domain.tally import TallyBook, footprint, standing
@@ -119,11 +119,11 @@ class Bench:
         assert all(count >= 0 for counts in [*book.stock.values(), *book.flow.values()] for count in counts.values())
         for table in ("core.dossiers", "core.tallies"):
             self.warehouse.command(f"TRUNCATE TABLE {table}")
-        self._insert("core.dossiers", [(state.id, state) for state in states], dossier_row)
+        self._insert("core.dossiers", [(state.id, state) for state in states], dossier_columns)
         common: dict[str, Any] = {"partition": 0, "offset": 1, "as_of": now}
         shares = [tallies.Tally(unit_id=u, subset=s, counts=c, **common) for (u, s), c in book.stock.items()]
         shares += [tallies.Tally(unit_id=u, subset=s, day=d, counts=c, **common) for (u, s, d), c in book.flow.items()]
-        self._insert("core.tallies", [(share.key, share) for share in shares], tally_row)
+        self._insert("core.tallies", [(share.key, share) for share in shares], tally_columns)
         columns = "dossier_id, status, unit_id, stock, outcome, if(is_open, '', timeliness), due_at, supplements"
         found = {row[0]: row[1:] for row in self.warehouse.query(f"SELECT {columns} FROM mart.dossiers")}
         for state, said in zip(states, concluded, strict=True):
@@ -158,11 +158,11 @@ class Bench:
         assert found == flows
         assert +Counter(last) == open_now
 
-    def _insert(self, table: str, values: list[tuple[str, Any]], to_row: Any) -> None:
+    def _insert(self, table: str, values: list[tuple[str, Any]], to_columns: Any) -> None:
         records = [
             _Record(offset, 0, key.encode(), msgspec.json.encode(value)) for offset, (key, value) in enumerate(values)
         ]
-        rows = upsert_columns(Batch(topic=table, partition=0, records=records, prev_offset=-1), to_row)
+        rows = to_columns(Batch(topic=table, partition=0, records=records, prev_offset=-1))
         assert not rows.unreadable
         self.warehouse.insert(table, rows.columns, token=f"{table}-{id(records)}-{records[0].value!r}"[:200])
 

@@ -19,7 +19,7 @@ from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.event_rows import event_columns
 from services.sink.migrations import migrate, read_migrations
-from services.sink.upsert_rows import dossier_row, upsert_columns
+from services.sink.upsert_rows import dossier_columns
 from services.sink.watch import WATCHES, Watcher
 from streams.domain.dossier import entry_of, fold
 from tests.factories import OFFICE, OTHER_UNIT, SOURCE, UNIT, event, rules
@@ -68,7 +68,7 @@ def load(warehouse: Warehouse, told: Iterable[Event | tuple[Event, timedelta]]) 
         FakeRecord(offset, key=id_.encode(), value=msgspec.json.encode(fold(id_, history, RULES)))
         for offset, (id_, history) in enumerate(histories.items())
     ]
-    upserts = upsert_columns(Batch(topic="t", partition=0, records=states, prev_offset=-1), dossier_row)
+    upserts = dossier_columns(Batch(topic="t", partition=0, records=states, prev_offset=-1))
     assert not upserts.unreadable
     warehouse.insert(CORE_DOSSIERS, upserts.columns, token=f"{random.random()}")
 

@@ -28,8 +28,7 @@ from services.reports.what_if import STORED, compare
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.reference_rows import calendar_row, policy_row, unit_row
-from services.sink.upsert_rows import upsert_columns
+from services.sink.reference_rows import calendar_columns, policy_columns, unit_columns
 from streams.domain.deadline import Rulebook
 from streams.domain.dossier import entry_of, fold, micros
 from streams.domain.tally import recount
@@ -320,15 +319,15 @@ def test_a_units_dossiers_are_also_those_that_it_was_handed(warehouse: Warehouse
 
 def store_reference(warehouse: Warehouse, **records: Sequence[ReferenceRecord]) -> None:
     """Records by kind, as the sink stores them; none: the tables are empty."""
-    to_row = {"units": unit_row, "policies": policy_row, "calendars": calendar_row}
-    for kind, row in to_row.items():
+    to_columns = {"units": unit_columns, "policies": policy_columns, "calendars": calendar_columns}
+    for kind, read in to_columns.items():
         warehouse.command(f"TRUNCATE TABLE core.{kind}")
         found = [
             FakeRecord(number, key=record.id.encode(), value=record.model_dump_json().encode())  # type: ignore[attr-defined]
             for number, record in enumerate(records.get(kind, ()))
         ]
         if found:
-            rows = upsert_columns(Batch(topic="r", partition=0, records=found, prev_offset=-1), row)
+            rows = read(Batch(topic="r", partition=0, records=found, prev_offset=-1))
             assert not rows.unreadable
             warehouse.insert(f"core.{kind}", rows.columns, token=uuid4().hex)
 

@@ -22,8 +22,8 @@ from services.reports.rulebooks import Rules
 from services.reports.stored_rules import limits_of
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.reference_rows import calendar_row, policy_row, procedure_row, unit_row
-from services.sink.upsert_rows import dossier_row
+from services.sink.reference_rows import calendar_columns, policy_columns, procedure_columns, unit_columns
+from services.sink.upsert_rows import dossier_columns
 from streams.domain.dossier import fold
 from tests.factories import entry, event, rules
 from tests.integration.test_sink_tables import store_upserts
@@ -62,7 +62,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     ]
     store(warehouse, logged, rules=rules())
     units = [(unit.id, json.loads(unit.model_dump_json())) for unit in read_units()]
-    store_upserts(warehouse, CORE_UNITS, unit_row, units)
+    store_upserts(warehouse, CORE_UNITS, unit_columns, units)
     yield warehouse
     warehouse.close()
 
@@ -149,24 +149,24 @@ def test_the_policy_of_the_settings_says_when_a_year_begins(run: Any, monkeypatc
 def test_the_rules_of_a_unit_above_say_when_its_year_begins(run: Any, warehouse: Warehouse) -> None:
     rules_of_city = [{"valid_from": "2020-01-01", "policy_id": "vn-day-15dec-1"}]
     city = {"id": "196", "name_vi": "Thành phố Uông Bí", "name_en": "Uong Bi City"}
-    store_upserts(warehouse, CORE_UNITS, unit_row, [*[("x", None)] * 99, ("196", {**city, "rules": rules_of_city})])
+    store_upserts(warehouse, CORE_UNITS, unit_columns, [*[("x", None)] * 99, ("196", {**city, "rules": rules_of_city})])
     try:
         document = json.loads(run("--unit", CENTRE, "--year", "2021", "--json").stdout)
         assert document["from"] == "2020-12-15"
         assert json.loads(run("--year", "2021", "--json").stdout)["from"] == "2021-01-01"
     finally:
-        store_upserts(warehouse, CORE_UNITS, unit_row, [*[("x", None)] * 199, ("196", city)])
+        store_upserts(warehouse, CORE_UNITS, unit_columns, [*[("x", None)] * 199, ("196", city)])
 
 
 def test_rules_are_read_back_from_the_tables(warehouse: Warehouse) -> None:
-    def store(table: str, to_row: Any, records: Mapping[str, Any]) -> None:
+    def store(table: str, to_columns: Any, records: Mapping[str, Any]) -> None:
         store_upserts(
-            warehouse, table, to_row, [(id_, json.loads(each.model_dump_json())) for id_, each in records.items()]
+            warehouse, table, to_columns, [(id_, json.loads(each.model_dump_json())) for id_, each in records.items()]
         )
 
-    store("core.calendars", calendar_row, read_calendars())
-    store("core.policies", policy_row, read_policies())
-    store("core.procedures", procedure_row, read_procedures())
+    store("core.calendars", calendar_columns, read_calendars())
+    store("core.policies", policy_columns, read_policies())
+    store("core.procedures", procedure_columns, read_procedures())
     assert {**Rules.read(warehouse.query, Settings()).calendars} == {**read_calendars()}
     assert {**Rules.read(warehouse.query, Settings()).policies} == {**read_policies()}
     limits = {id_: each.processing_time for id_, each in read_procedures().items() if each.processing_time}
@@ -228,7 +228,7 @@ def test_exit_codes(run: Any, arguments: list[str], code: int, says: str) -> Non
 
 def test_figures_that_are_off_end_with_exit_code_1(run: Any, warehouse: Warehouse) -> None:
     store = [("D9", fold("D9", [entry(Kind.ACCEPTED, "2021-05-03 08:00", unit_id=CENTRE, dossier="D9")], rules()))]
-    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, store)
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_columns, store)
     try:
         assert run("--unit", CENTRE, "--year", "2021").exit_code == 0
         warehouse.command(

@@ -20,9 +20,9 @@ from services.reports.periods import days_between
 from services.reports.source import Digest, read_digests, read_rows, read_units, scope_of
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.reference_rows import unit_row
+from services.sink.reference_rows import unit_columns
 from services.sink.residuals import RESIDUALS
-from services.sink.upsert_rows import dossier_row, tally_row
+from services.sink.upsert_rows import dossier_columns, tally_columns
 from services.sink.watch import WATCHES, Watcher
 from streams.domain.dossier import fold, micros
 from streams.domain.tally import TallyBook, footprint, standing
@@ -61,7 +61,7 @@ def warehouse(engine: Warehouse, histories: Mapping[str, list[Entry]]) -> Wareho
     for table in TABLES[1:]:
         engine.command(f"TRUNCATE TABLE {table}")
     states = {id_: fold(id_, entries, RULES) for id_, entries in histories.items()}
-    store_upserts(engine, CORE_DOSSIERS, dossier_row, [*states.items()])
+    store_upserts(engine, CORE_DOSSIERS, dossier_columns, [*states.items()])
     book = TallyBook()
     for state in states.values():
         book.move(None, footprint(state, None))
@@ -69,10 +69,10 @@ def warehouse(engine: Warehouse, histories: Mapping[str, list[Entry]]) -> Wareho
         Tally(unit_id=unit, partition=0, offset=1, as_of=0, counts=counts, day=day, subset=subset)
         for (unit, subset, day), counts in book.flow.items()
     ]
-    store_upserts(engine, CORE_TALLIES, tally_row, [(share.key, share) for share in shares])
+    store_upserts(engine, CORE_TALLIES, tally_columns, [(share.key, share) for share in shares])
     units = [("196", None), *((unit, "196") for unit in UNITS)]
     places = [(id_, {"id": id_, "name_vi": id_, "name_en": id_, "parent_id": above}) for id_, above in units]
-    store_upserts(engine, CORE_UNITS, unit_row, places)
+    store_upserts(engine, CORE_UNITS, unit_columns, places)
     return engine
 
 
@@ -412,6 +412,6 @@ def test_a_day_that_is_not_over_stands_at_this_moment(engine: Warehouse) -> None
         flows=(Flow((today - timedelta(days=2)).isoformat(), UNITS[0], "received_direct"),),
     )
     engine.command(f"TRUNCATE TABLE {CORE_DOSSIERS}")
-    store_upserts(engine, CORE_DOSSIERS, dossier_row, [("D1", state)])
+    store_upserts(engine, CORE_DOSSIERS, dossier_columns, [("D1", state)])
     sql = "SELECT timeliness FROM mart.dossiers_as_of(day = {day:Date})"
     assert engine.query(sql, {"day": today + timedelta(days=1)}) == [("within_due",)]

@@ -33,9 +33,9 @@ from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.event_rows import event_columns
 from services.sink.marks import Gap, count_repeats, event_marks, find_gaps, upsert_marks
 from services.sink.migrations import migrate, read_migrations
-from services.sink.reference_rows import unit_row
+from services.sink.reference_rows import unit_columns
 from services.sink.targets import TARGETS, Target
-from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
+from services.sink.upsert_rows import dossier_columns, tally_columns
 from streams.domain.tally import standing
 from tests.factories import OFFICE, event
 from tests.unit.sink.make import FakeRecord
@@ -69,12 +69,12 @@ def store_events(warehouse: Warehouse, offsets: Sequence[int], *, partition: int
     warehouse.insert(RAW_EVENTS, event_columns(batch).columns, token=f"{random.random()}")
 
 
-def store_upserts(warehouse: Warehouse, table: str, to_row: Any, values: Sequence[tuple[str, Any]]) -> None:
+def store_upserts(warehouse: Warehouse, table: str, to_columns: Any, values: Sequence[tuple[str, Any]]) -> None:
     records = [
         FakeRecord(offset, key=key.encode(), value=None if value is None else msgspec.json.encode(value))
         for offset, (key, value) in enumerate(values)
     ]
-    rows = upsert_columns(as_batch(records), to_row)
+    rows = to_columns(as_batch(records))
     assert not rows.unreadable
     warehouse.insert(table, rows.columns, token=f"{random.random()}")
 
@@ -155,16 +155,9 @@ def test_a_fact_sent_twice_is_there_once_and_poison_is_not(warehouse: Warehouse)
 
 def test_upserts_keep_the_newest_version_and_tombstones_delete(warehouse: Warehouse) -> None:
     states = [("D1", Dossier(id="D1", status=Status.ACCEPTED)), ("D2", Dossier(id="D2")), ("D3", Dossier(id="D3"))]
-    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, states)
-    rows = upsert_columns(
-        as_batch(
-            [
-                FakeRecord(7, value=msgspec.json.encode(Dossier(id="D1", status=Status.FINISHED))),
-                FakeRecord(8, key=b"D3", value=None),
-            ]
-        ),
-        dossier_row,
-    )
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_columns, states)
+    finished = FakeRecord(7, value=msgspec.json.encode(Dossier(id="D1", status=Status.FINISHED)))
+    rows = dossier_columns(as_batch([finished, FakeRecord(8, key=b"D3", value=None)]))
     warehouse.insert(CORE_DOSSIERS, rows.columns, token="later")
     assert upsert_marks(warehouse, CORE_DOSSIERS) == {0: Mark(last=8)}
     found = warehouse.query(f"SELECT dossier_id, status FROM {MART_DOSSIERS} ORDER BY dossier_id")
@@ -184,9 +177,9 @@ def test_unit_daily_sums_partitions_and_carries_the_stock_on(warehouse: Warehous
         share("2021-03-03", 0, resolved_overdue=2, resolved_undated=1, transferred_out=1, reopened=1, refused=5),
         (stock.key, stock),
     ]
-    store_upserts(warehouse, CORE_TALLIES, tally_row, shares)
+    store_upserts(warehouse, CORE_TALLIES, tally_columns, shares)
     store_upserts(
-        warehouse, "core.units", unit_row, [("06808", {"id": "06808", "name_vi": UNITS["06808"], "name_en": "TV"})]
+        warehouse, "core.units", unit_columns, [("06808", {"id": "06808", "name_vi": UNITS["06808"], "name_en": "TV"})]
     )
     rows = warehouse.query(
         "SELECT unit_name_vi, day, opening, received, received_online, resolved, transferred_in, transferred_out,"
@@ -226,8 +219,10 @@ def test_figures_under_the_units_of_today_have_the_same_totals(warehouse: Wareho
         for counts in [{name: dice.randrange(50) for name in FLOW}]
         if dice.random() < 0.8 or unit == "06820"
     ]
-    store_upserts(warehouse, CORE_TALLIES, tally_row, [(share.key, share) for share in shares])
-    store_upserts(warehouse, "core.units", unit_row, [(unit.id, unit.model_dump(mode="json")) for unit in read_units()])
+    store_upserts(warehouse, CORE_TALLIES, tally_columns, [(share.key, share) for share in shares])
+    store_upserts(
+        warehouse, "core.units", unit_columns, [(unit.id, unit.model_dump(mode="json")) for unit in read_units()]
+    )
 
     sums = ", ".join(f"sum({name})" for name in ("received", "resolved", *FLOW, "closing - opening"))
     by_day = f"SELECT day, {sums} FROM {{}} GROUP BY day ORDER BY day"
@@ -262,7 +257,7 @@ def test_a_unit_is_itself_until_its_last_day_has_passed_and_circles_end(warehous
         Unit(id="x", name_vi="a", name_en="a", parent_id="y", valid_to=date(2020, 1, 1), successor_ids=("y",)),
         Unit(id="y", name_vi="a", name_en="a", parent_id="x", valid_to=date(2020, 1, 1), successor_ids=("x",)),
     ]
-    store_upserts(warehouse, "core.units", unit_row, [(unit.id, unit.model_dump(mode="json")) for unit in units])
+    store_upserts(warehouse, "core.units", unit_columns, [(unit.id, unit.model_dump(mode="json")) for unit in units])
     rows = warehouse.query("SELECT unit_id, path, is_current, now_id, now_parent_id FROM mart.units ORDER BY unit_id")
     assert rows == [
         ("ended", ["ended", "gone", "top"], 0, "ended", "top"),
@@ -298,7 +293,7 @@ def test_mart_dossiers_places_every_dossier_where_the_core_does(warehouse: Wareh
         )
         for number in range(400)
     ]
-    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, [(state.id, state) for state in states])
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_columns, [(state.id, state) for state in states])
     rows = warehouse.query(f"SELECT dossier_id, stock, is_open, timeliness FROM {MART_DOSSIERS}")
     as_of = round(now.timestamp()) * 1_000_000
     assert {id_: stock for id_, stock, *_ in rows} == {
@@ -326,7 +321,7 @@ def test_mart_dossiers_says_on_which_days_the_dossier_counts(warehouse: Warehous
     ]
     closed = Dossier(id="D1", status=Status.FINISHED, unit_id="06808", ended_at=1, flows=flows)
     reopened = Dossier(id="D2", status=Status.PROCESSING, unit_id="06808", flows=flows[:3])
-    store_upserts(warehouse, CORE_DOSSIERS, dossier_row, [("D1", closed), ("D2", reopened)])
+    store_upserts(warehouse, CORE_DOSSIERS, dossier_columns, [("D1", closed), ("D2", reopened)])
     rows = warehouse.query(
         f"SELECT dossier_id, unit_name_vi, status_vi, received_on, resolved_on FROM {MART_DOSSIERS} ORDER BY dossier_id"
     )

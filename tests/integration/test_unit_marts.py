@@ -23,8 +23,8 @@ from schemas.tallies import FLOW, OPEN_ACCEPTED, STOCK, Tally
 from services.sink.batches import Batch
 from services.sink.clickhouse import Warehouse, open_embedded
 from services.sink.migrations import migrate, read_migrations
-from services.sink.reference_rows import procedure_row, unit_row
-from services.sink.upsert_rows import dossier_row, tally_row, upsert_columns
+from services.sink.reference_rows import procedure_columns, unit_columns
+from services.sink.upsert_rows import dossier_columns, tally_columns
 from streams.domain.tally import standing
 from tests.levels import AS_OF, PROCEDURES, UNITS, World, at_or_below, world
 from tests.unit.sink.make import FakeRecord
@@ -38,10 +38,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """One engine with one world: its states, its counters in two partitions, its units and procedures."""
     made = open_embedded(tmp_path_factory.mktemp("clickhouse"))
     migrate(made, read_migrations())
-    store(made, CORE_DOSSIERS, dossier_row, [(each.id, each) for each in DOSSIERS.dossiers])
-    store(made, CORE_TALLIES, tally_row, [(each.key, each) for each in shares(DOSSIERS)])
-    store(made, CORE_UNITS, unit_row, [(each.id, each.model_dump(mode="json")) for each in UNITS])
-    store(made, CORE_PROCEDURES, procedure_row, [(each.id, each.model_dump(mode="json")) for each in PROCEDURES])
+    store(made, CORE_DOSSIERS, dossier_columns, [(each.id, each) for each in DOSSIERS.dossiers])
+    store(made, CORE_TALLIES, tally_columns, [(each.key, each) for each in shares(DOSSIERS)])
+    store(made, CORE_UNITS, unit_columns, [(each.id, each.model_dump(mode="json")) for each in UNITS])
+    store(made, CORE_PROCEDURES, procedure_columns, [(each.id, each.model_dump(mode="json")) for each in PROCEDURES])
     yield made
     made.close()
 
@@ -56,12 +56,12 @@ def shares(made: World) -> Iterator[Tally]:
             yield Tally(unit_id=unit, partition=partition, offset=9, as_of=AS_OF, counts=part, day=day, subset=subset)
 
 
-def store(warehouse: Warehouse, table: str, to_row: Any, values: Sequence[tuple[str, Any]]) -> None:
+def store(warehouse: Warehouse, table: str, to_columns: Any, values: Sequence[tuple[str, Any]]) -> None:
     records = [
         FakeRecord(offset, key=key.encode(), value=msgspec.json.encode(value))
         for offset, (key, value) in enumerate(values)
     ]
-    rows = upsert_columns(Batch(topic="t", partition=0, records=records, prev_offset=-1), to_row)
+    rows = to_columns(Batch(topic="t", partition=0, records=records, prev_offset=-1))
     assert not rows.unreadable
     warehouse.insert(table, rows.columns, token=f"{random.random()}")
 
