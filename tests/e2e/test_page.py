@@ -22,7 +22,6 @@ from schemas.reference import read_units
 from schemas.tallies import of_procedure
 from services.http import serve
 from services.local.broker import HOST
-from services.local.ports import port_error
 from services.monitor.api import create_app
 from services.monitor.board import Board
 from services.monitor.published import Published
@@ -106,8 +105,7 @@ class Wall:
         stop = asyncio.Event()
         server = asyncio.create_task(serve(app, host=HOST, port=self._port, setting="HOSO_MONITOR_PORT", stop=stop))
         try:
-            while not port_error(HOST, self._port):
-                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)  # it listens in its first step
             yield f"http://{HOST}:{self._port}/"
         finally:
             self.published.close()
