@@ -26,6 +26,7 @@ from services.audit.spill import Row, Spill
 from services.audit.states import of_state, plain
 
 FETCH_BYTES: Final = 1024 * 1024
+WAIT_MS: Final = 20  # what is asked after a partition was read waits for a fetch at its end: 0.5 s by default
 STATES: Final = topics.STATES.name
 
 Tick = Callable[[int], None]  # so many records more were read
@@ -51,6 +52,7 @@ class Log:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=WAIT_MS,
         ) as consumer:
             yield cls(settings, consumer, spill, tick)
 
