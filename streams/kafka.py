@@ -13,6 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
 
 from schemas.records import fetch_lean
 from streams.slices import Record
@@ -39,6 +40,13 @@ class _ReadCommittedThread(AIOKafkaConsumerThread):
 class _ReadCommittedConsumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: a full queue already makes the fetcher wait for room.
+
+        Faust would leave the partition out of the next fetch, and sleep a second when it has left out all of them: a
+        burst of small slices, folded within milliseconds, then stood for a second.
+        """
 
 
 class ReadCommittedTransport(Transport):
