@@ -50,7 +50,7 @@ class _ReadCommittedConsumer(Consumer):
 
 
 class ReadCommittedTransport(Transport):
-    """Faust's transport, reading committed records only."""
+    """Faust's transport, reading committed records only, and all partitions in each fetch."""
 
     Consumer = _ReadCommittedConsumer
 

@@ -1,20 +1,17 @@
 """What the worker changes of Faust."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from faust.types import TP
 
 from schemas.settings import read_settings
 from streams.app import create_app
 
 
-def test_a_full_queue_leaves_no_partition_out_of_the_next_fetch(tmp_path: Path) -> None:
-    asyncio.run(_fill(tmp_path))
-
-
-async def _fill(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_full_queue_leaves_no_partition_out_of_the_next_fetch(tmp_path: Path) -> None:
     app = create_app(read_settings({"HOSO_VAR": str(tmp_path)}), now=lambda: datetime.now(UTC))
     partition = TP("dossier-events", 0)
     app.consumer.resume_partitions([partition])
